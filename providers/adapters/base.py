@@ -1,0 +1,91 @@
+"""What an adapter is: the data sheet of one provider, and the few pure functions that read it.
+
+An adapter states how a provider is addressed, signed and read. It opens no connection and keeps no
+state: one instance serves every credential. ``providers/upstream`` sends what ``request`` builds.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from providers.translation.codec import Capabilities
+from providers.values import CredentialEntry, Format, Refusal
+
+
+class CatalogueModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that a provider is known or found to serve. ``created`` is Unix seconds."""
+
+    id: str
+    display_name: str = ""
+    context_length: int | None = None
+    max_output_tokens: int | None = None
+    created: int = 0
+    owned_by: str = ""
+    capabilities: Capabilities | None = None
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt, before it is addressed and signed. ``body`` is in the format the adapter speaks."""
+
+    credential: CredentialEntry
+    model: str
+    """The upstream model, without any suffix."""
+    body: bytes
+    stream: bool
+    headers: tuple[tuple[str, str], ...] = ()
+    """What the codec asks for (``anthropic-beta``), or client headers kept on a passthrough."""
+
+
+class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    """Names in lower case, each once."""
+    body: bytes = b""
+
+
+class Adapter:
+    """Base of every provider's class. Subclasses are data first; override a method only for a quirk."""
+
+    key: str
+    """Stable id, also the config block's provider name: ``claude``, ``openrouter``."""
+    name: str
+    """For people: ``Anthropic Claude``."""
+    speaks: Format
+    base_url: str = ""
+    """Without a trailing slash; "" means the admin must give one (``needs_base_url``)."""
+    needs_base_url: bool = False
+    needs_key: bool = True
+    key_hint: str = ""
+    """What a key looks like and where the vendor hands it out, for the admin's form."""
+    environment: tuple[str, ...] = ()
+    """Usual environment names of the key; the first that is set wins (first run, design.md)."""
+    owned_by: str = ""
+    """``owned_by`` in ``/v1/models``; "" means the provider's own name."""
+    catalogue: tuple[CatalogueModel, ...] = ()
+    """Models known without asking. Used when the provider row lists none."""
+    open_ended: bool = False
+    """Serves ids that nobody listed: any id routes here when no registered id matches."""
+    in_process: bool = False
+    """Answers without a network (``demo``)."""
+
+    def request(self, call: Call) -> UpstreamRequest:
+        """Address and sign one generation call."""
+        raise NotImplementedError
+
+    def models_request(self, credential: CredentialEntry) -> UpstreamRequest | None:
+        """The call that lists models, or None when the provider offers none."""
+        raise NotImplementedError
+
+    def read_models(self, body: bytes) -> tuple[CatalogueModel, ...]:
+        """The answer to ``models_request``. Raises UpstreamProtocolError when it is not a list."""
+        raise NotImplementedError
+
+    def classify(self, status: int, headers: dict[str, str], body: bytes, now: float) -> Refusal:
+        """A refusal (status >= 400, or an error inside a 200), classified once. ``headers`` has lower-case
+        names; ``now`` is Unix seconds, for reset times. Never raises, whatever the body holds."""
+        raise NotImplementedError
+
+    def capabilities(self, model: str) -> Capabilities:
+        """What ``model`` can do; the permissive default for an unknown one."""
+        raise NotImplementedError

@@ -1,0 +1,55 @@
+"""Client keys: made once, shown once, kept only as keyed digests (HMAC-SHA-256 under the pepper)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.conf import settings
+
+from providers.models import Origin
+from routing.models import ClientKey
+
+PREFIX = "cpx-"
+
+
+def digest(key: str) -> str:
+    """What is stored and looked up for ``key``: 64 hex digits."""
+    return hmac.digest(settings.CLIENT_KEY_PEPPER.encode(), key.encode(), hashlib.sha256).hex()
+
+
+def shown(key: str) -> str:
+    """The part of a key that may be shown later: head and tail of a long one, a digest of a short one."""
+    return f"{key[:6]}…{key[-4:]}" if len(key) >= 20 else f"#{digest(key)[:8]}"
+
+
+def create(
+    *,
+    key: str | None = None,
+    note: str = "",
+    owner_id: int | None = None,
+    expires_at: datetime | None = None,
+    allowed_models: Iterable[str] = (),
+    origin: str = Origin.DATABASE,
+    origin_key: str = "",
+) -> tuple[ClientKey, str]:
+    """Store a new client key and return it with its plain text, which nobody can read again.
+
+    ``key`` is given by ``config.yaml`` and imports; otherwise one is made. Raises IntegrityError when the
+    key exists already.
+    """
+    plain = key if key is not None else PREFIX + secrets.token_urlsafe(32)
+    row = ClientKey.objects.create(
+        digest=digest(plain),
+        fingerprint=shown(plain),
+        note=note,
+        owner_id=owner_id,
+        expires_at=expires_at,
+        allowed_models=list(allowed_models),
+        origin=origin,
+        origin_key=origin_key,
+    )
+    return row, plain

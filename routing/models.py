@@ -1,0 +1,194 @@
+"""What routing is made of, as rows: aliases, exclusions, client keys, usage records and settings.
+
+The hot path never reads these; it reads the RoutingTable that ``routing/table.py`` builds from them.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from providers.models import Credential, Owned, Provider
+
+
+class ModelAlias(Owned):
+    """A registered id that stands for an upstream model. One alias repeated for several upstream models
+    of the same provider (or credential) is a pool, tried in ``position`` order, in turn."""
+
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="aliases")
+    credential = models.ForeignKey(
+        Credential,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="aliases",
+        help_text="Empty: holds for every credential of the provider.",
+    )
+    alias = models.CharField(max_length=300, help_text="The id that clients ask for.")
+    upstream_model = models.CharField(max_length=300, help_text="The id that is sent to the provider.")
+    position = models.PositiveIntegerField(default=0)
+    force_mapping = models.BooleanField(
+        default=False, help_text="Answers show the alias instead of the provider's model name."
+    )
+    display_name = models.CharField(max_length=200, blank=True)
+    options = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["provider_id", "credential_id", "position", "id"]
+        verbose_name_plural = "model aliases"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "alias", "upstream_model"],
+                condition=models.Q(credential__isnull=True),
+                name="alias_member_once_per_provider",
+            ),
+            models.UniqueConstraint(
+                fields=["credential", "alias", "upstream_model"],
+                condition=models.Q(credential__isnull=False),
+                name="alias_member_once_per_credential",
+            ),
+            models.CheckConstraint(condition=~models.Q(alias=""), name="alias_given"),
+            models.CheckConstraint(condition=~models.Q(upstream_model=""), name="alias_upstream_given"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.alias} → {self.upstream_model}"
+
+
+class ModelExclusion(Owned):
+    """A pattern of model ids that is not offered: exact, ``x*``, ``*x``, ``*x*``; case is ignored."""
+
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="exclusions")
+    credential = models.ForeignKey(
+        Credential, on_delete=models.CASCADE, null=True, blank=True, related_name="exclusions"
+    )
+    pattern = models.CharField(max_length=300)
+
+    class Meta:
+        ordering = ["provider_id", "credential_id", "pattern"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "pattern"],
+                condition=models.Q(credential__isnull=True),
+                name="exclusion_once_per_provider",
+            ),
+            models.UniqueConstraint(
+                fields=["credential", "pattern"],
+                condition=models.Q(credential__isnull=False),
+                name="exclusion_once_per_credential",
+            ),
+            models.CheckConstraint(condition=~models.Q(pattern=""), name="exclusion_given"),
+        ]
+
+    def __str__(self) -> str:
+        return self.pattern
+
+
+class ClientKey(Owned):
+    """The secret with which a client calls us. Only a keyed digest is stored; the key is shown once."""
+
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    fingerprint = models.CharField(max_length=32, editable=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True, related_name="client_keys"
+    )
+    note = models.CharField(max_length=200, blank=True)
+    enabled = models.BooleanField(default=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    allowed_models = models.JSONField(
+        default=list, blank=True, help_text="Patterns of model ids; empty allows every model."
+    )
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.CheckConstraint(condition=~models.Q(digest=""), name="client_key_digest_given")]
+
+    def __str__(self) -> str:
+        return f"{self.note or 'client key'} ({self.fingerprint})"
+
+    @property
+    def has_expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+
+class UsageRecord(models.Model):
+    """One exchange: who asked for what, who served it, what it took. Rows outlive what they name."""
+
+    exchange_id = models.CharField(max_length=32, unique=True)
+    request_id = models.CharField(max_length=128, blank=True)
+    started_at = models.DateTimeField()
+    client_key = models.ForeignKey(ClientKey, on_delete=models.SET_NULL, null=True, db_constraint=False)
+    client_key_label = models.CharField(max_length=200, blank=True)
+    client_format = models.CharField(max_length=16)
+    route_model = models.CharField(max_length=300)
+    upstream_model = models.CharField(max_length=300, blank=True)
+    provider_key = models.CharField(max_length=64, blank=True)
+    credential = models.ForeignKey(Credential, on_delete=models.SET_NULL, null=True, db_constraint=False)
+    credential_label = models.CharField(max_length=200, blank=True)
+    is_stream = models.BooleanField(default=False)
+    status = models.PositiveSmallIntegerField()
+    outcome = models.CharField(max_length=24)
+    """``ok``, ``error`` (before the first byte), ``cut`` (after it), ``client_gone``."""
+    error_code = models.CharField(max_length=64, blank=True)
+    attempts = models.JSONField(default=list)
+    """One object per attempt: provider, credential, model, status, reason, ms."""
+    dropped = models.JSONField(default=list)
+    input_tokens = models.PositiveBigIntegerField(null=True)
+    output_tokens = models.PositiveBigIntegerField(null=True)
+    cached_tokens = models.PositiveBigIntegerField(null=True)
+    reasoning_tokens = models.PositiveBigIntegerField(null=True)
+    first_byte_ms = models.FloatField(null=True)
+    duration_ms = models.FloatField()
+
+    class Meta:
+        ordering = ["-started_at"]
+        indexes = [
+            models.Index(fields=["-started_at"], name="usage_recent"),
+            models.Index(fields=["client_key", "-started_at"], name="usage_by_client_key"),
+            models.Index(fields=["credential", "-started_at"], name="usage_by_credential"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.route_model} {self.status} {self.started_at:%Y-%m-%d %H:%M:%S}"
+
+
+class GatewaySettings(Owned):
+    """The one row of settings that an admin may change while the gateway runs. Defaults: config.md §4."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    request_retry = models.PositiveIntegerField(default=3, help_text="Further rounds over the candidates.")
+    max_retry_credentials = models.PositiveIntegerField(
+        default=0, help_text="Credentials tried per round; 0 means all."
+    )
+    max_retry_interval_s = models.PositiveIntegerField(
+        default=30, help_text="Longest wait for a cooldown to end before another round, in seconds."
+    )
+    transient_cooldown_s = models.IntegerField(
+        default=0, help_text="After 408, 5xx: 0 climbs 1, 2, 4 … 60 s; n rests n seconds; negative never."
+    )
+    disable_cooling = models.BooleanField(default=False)
+    force_model_prefix = models.BooleanField(default=False)
+    proxy_token = models.TextField(blank=True, default="", editable=False)
+    debug = models.BooleanField(default=False, help_text="Log in detail. Never logs bodies or secrets.")
+
+    class Meta:
+        verbose_name = verbose_name_plural = "gateway settings"
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="gateway_settings_single")]
+
+    def __str__(self) -> str:
+        return "Gateway settings"
+
+
+class ConfigRevision(models.Model):
+    """Raised in the same transaction as every change; a process that sees a new number rebuilds its table."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    number = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="config_revision_single")]
+
+    def __str__(self) -> str:
+        return str(self.number)
