@@ -36,7 +36,12 @@ class Running:
     """A process tree in a session of its own, with its log in a file."""
 
     def __init__(
-        self, command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None, cwd: Path = REPOSITORY
+        self,
+        command: Sequence[str],
+        *,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path = REPOSITORY,
     ):
         self.log = log
         self.started = time.monotonic()

@@ -21,9 +21,10 @@ DOCUMENT = REPOSITORY / "docs" / "performance.md"
 
 def render(results: Sequence[Result], seconds: float) -> str:
     """One Markdown table per scenario, ratios first of all to the prototype on the same server."""
+    machine = f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}"
     head = (
-        f"Measured {datetime.date.today().isoformat()} on {os.cpu_count()} cores, Linux {platform.machine()}, "
-        f"Python {platform.python_version()}, {seconds:.0f} s each; wrk, nginx and the target share the cores."
+        f"Measured {datetime.date.today().isoformat()} on {machine}, {seconds:.0f} s for each figure; "
+        "wrk, nginx and the target share the cores."
     )
     parts = [head]
     for scenario, title in SCENARIOS.items():
@@ -74,4 +75,6 @@ def write_between_markers(name: str, text: str, document: Path = DOCUMENT) -> No
     content = document.read_text(encoding="utf-8")
     if not pattern.search(content):
         raise ValueError(f"{document} has no markers named {name}")
-    document.write_text(pattern.sub(lambda found: f"{found[1]}\n{text}\n\n{found[2]}", content), encoding="utf-8")
+    document.write_text(
+        pattern.sub(lambda found: f"{found[1]}\n{text}\n\n{found[2]}", content), encoding="utf-8"
+    )

@@ -66,7 +66,7 @@ def request_body(scenario: str, model: str) -> dict[str, object]:
 
 
 def check_answer(scenario: str, status: int, body: bytes) -> str:
-    """"" when the answer is whole and right, else what is wrong with it."""
+    """ "" when the answer is whole and right, else what is wrong with it."""
     expected = (
         "".join(upstream.WORDS) if scenario.startswith("stream") else "Hello! How can I help you today?"
     )
@@ -78,7 +78,9 @@ def check_answer(scenario: str, status: int, body: bytes) -> str:
     return f"status {status}: {body[:300]!r}"
 
 
-def hit(port: int, headers: dict[str, str], body: dict[str, object], connections: int, seconds: float) -> dict:
+def hit(
+    port: int, headers: dict[str, str], body: dict[str, object], connections: int, seconds: float
+) -> dict:
     """One wrk run. Returns its counters."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         lines = [f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items()]
@@ -100,7 +102,12 @@ def hit(port: int, headers: dict[str, str], body: dict[str, object], connections
 
 
 def measure(
-    target: Target, scenario: str, running: Running, port: int, upstream_port: int, options: argparse.Namespace
+    target: Target,
+    scenario: str,
+    running: Running,
+    port: int,
+    upstream_port: int,
+    options: argparse.Namespace,
 ) -> list[Result]:
     """Every number of connections for one target and scenario, after one checked answer."""
     call = target.call(scenario)
@@ -137,7 +144,9 @@ def measure(
         if latest.per_second * len(answer) and counters["requests"]:
             shortfall = counters["bytes"] / counters["requests"] / len(answer)
             if shortfall < 0.9:
-                say(f"  {target.name} {scenario}: answers under load are short ({shortfall:.0%} of the bytes)")
+                say(
+                    f"  {target.name} {scenario}: answers under load are short ({shortfall:.0%} of the bytes)"
+                )
     return results
 
 

@@ -21,7 +21,7 @@ SCENARIOS = {
     "small-pass": "A small chat completion, OpenAI upstream",
     "small-translate": "A small chat completion, Anthropic upstream (translated)",
     "stream-pass": "A stream of 200 chunks, OpenAI upstream, bytes pass",
-    "stream-edit": "A stream of 200 chunks, OpenAI upstream behind an alias (model name edited in every chunk)",
+    "stream-edit": "A stream of 200 chunks, OpenAI upstream behind an alias (model edited in every chunk)",
     "stream-translate": "A stream of 200 chunks, Anthropic upstream (every chunk translated)",
 }
 """Key and heading, in the order of the report."""
@@ -156,7 +156,11 @@ class LiteLLM(Target):
             [str(program), "--config", str(config), "--host", "127.0.0.1", "--port", str(port)],
             log=folder / "litellm.log",
             cwd=folder,
-            env={"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False", "LITELLM_LOG": "ERROR"},
+            env={
+                "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+                "LITELLM_TELEMETRY": "False",
+                "LITELLM_LOG": "ERROR",
+            },
         )
 
 
@@ -174,7 +178,10 @@ class Portkey(Target):
         folder = BENCH_DIR / "portkey"
         if not (folder / "node_modules" / "@portkey-ai").exists():
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / "package.json").write_text('{"private": true}\n')
+            # Its streams fail ("immutable" headers) on newer versions of the server it asks for loosely.
+            (folder / "package.json").write_text(
+                '{"private": true, "overrides": {"@hono/node-server": "1.14.1"}}\n'
+            )
             npm = shutil.which("npm") or "npm"
             subprocess.run(
                 [npm, "install", "--no-audit", "--no-fund", "@portkey-ai/gateway"], cwd=folder, check=True

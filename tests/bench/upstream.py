@@ -66,7 +66,9 @@ def openai_stream() -> bytes:
     frames.append(chunk({}, "stop"))
     usage = {"prompt_tokens": 9, "completion_tokens": CHUNKS, "total_tokens": 9 + CHUNKS}
     frames.append(chunk({}) | {"choices": [], "usage": usage})
-    return b"".join(b"data: " + json.dumps(frame).encode() + b"\n\n" for frame in frames) + b"data: [DONE]\n\n"
+    return (
+        b"".join(b"data: " + json.dumps(frame).encode() + b"\n\n" for frame in frames) + b"data: [DONE]\n\n"
+    )
 
 
 def claude_answer() -> bytes:

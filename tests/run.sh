@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# pytest, once on SQLite; where CLIPROXY_TEST_POSTGRES_URL is set, the tests that touch a database once more
+# on PostgreSQL. The last line printed is pytest's.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+unset DJANGO_SETTINGS_MODULE CLIPROXY_CONFIG DATABASE_URL REDIS_URL
+# A developer's own keys must not create providers in a test.
+for name in $(compgen -e | grep -E '_API_KEY$' || true); do unset "$name"; done
+data=$(mktemp -d)
+trap 'rm -rf "$data"' EXIT
+export CLIPROXY_DATA_DIR=$data
+
+if [ -n "${CLIPROXY_TEST_POSTGRES_URL:-}" ]; then
+  echo "== the tests that touch a database, on PostgreSQL"
+  DATABASE_URL=$CLIPROXY_TEST_POSTGRES_URL pytest tests/integration -m "not browser" -n 2 --dist loadfile -q "$@" \
+    || { code=$?; [ "$code" -eq 5 ] || exit "$code"; }
+  echo "== everything, on SQLite"
+fi
+exec pytest -n 2 --dist loadfile "$@"
