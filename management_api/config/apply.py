@@ -1,0 +1,348 @@
+"""Puts a GatewayConfig into the database, in one transaction, touching only rows that the file owns.
+
+A row is found again by what it means (key of a provider; provider, fingerprint, base URL and prefix of a
+credential; scope and ids of an alias), so its id, and with it cooldowns and usage, survives an edit. Rows
+that the database owns are never changed: where one already holds what the file wants to add, the file's
+is left out and said so. Nothing is saved when nothing changed, so the revision stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from django.db import IntegrityError, transaction
+
+from management_api.config.schema import free_key
+from management_api.config.values import (
+    CredentialConfig,
+    GatewayConfig,
+    ProviderConfig,
+    SettingsConfig,
+)
+from providers import secrets
+from providers.models import Credential, Origin, Owned, Provider
+from routing import client_keys
+from routing.models import ClientKey, ConfigRevision, GatewaySettings, ModelAlias, ModelExclusion
+
+_SEALED: dict[str, tuple[Callable[[Any], str], Callable[[str], Any]]] = {
+    "secret_token": (secrets.seal, secrets.reveal),
+    "proxy_token": (secrets.seal, secrets.reveal),
+    "headers_token": (secrets.seal_headers, secrets.reveal_headers),
+}
+"""Columns that hold a token of the value. Sealing twice gives two tokens, so the values are compared."""
+
+Values = dict[str, Any]
+_Row = TypeVar("_Row", bound=Owned)
+Identity = tuple[int, str, str, str]
+"""Of a credential: provider id, fingerprint, base URL, prefix; as its unique constraint."""
+
+
+class Changes(msgspec.Struct, kw_only=True):
+    """What one application did. ``notes`` says what was left out because the database has it already."""
+
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    notes: list[str] = msgspec.field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.created or self.updated or self.deleted)
+
+
+def apply(config: GatewayConfig) -> Changes:
+    """Make the file's rows say what ``config`` says. Safe to call twice, also from two processes at once.
+
+    Raises DatabaseError when the database cannot be written; then nothing has changed.
+    """
+    try:
+        return _apply_once(config)
+    except IntegrityError:
+        # An admin or another gateway added the same row between our reading and our writing.
+        return _apply_once(config)
+
+
+def _apply_once(config: GatewayConfig) -> Changes:
+    with transaction.atomic():
+        # Whoever applies holds this row, so two processes that saw the same edit go one after the other.
+        ConfigRevision.objects.get_or_create(pk=1)
+        ConfigRevision.objects.select_for_update().get(pk=1)
+        return _Application(config).run()
+
+
+class _Application:
+    """One transaction's work, from the providers down."""
+
+    def __init__(self, config: GatewayConfig) -> None:
+        self._config = config
+        self._changes = Changes()
+
+    def run(self) -> Changes:
+        self._apply_settings(self._config.settings)
+        self._apply_client_keys()
+        providers = self._apply_providers()
+        credentials = self._apply_credentials(providers)
+        self._apply_models(providers, credentials)
+        self._remove_providers({provider.pk for provider, _ in providers.values()})
+        return self._changes
+
+    def _apply_settings(self, wanted: SettingsConfig | None) -> None:
+        """The file owns the row while it sets anything; afterwards it goes back to the defaults."""
+        row = GatewaySettings.objects.filter(pk=1).first()
+        if wanted is None and (row is None or not row.is_from_file):
+            return
+        values = msgspec.structs.asdict(wanted or SettingsConfig())
+        values["proxy_token"] = values.pop("proxy_url")
+        values["origin"] = Origin.DATABASE if wanted is None else Origin.FILE
+        if row is None:
+            self._create(GatewaySettings, values)
+        else:
+            self._update(row, values)
+
+    def _apply_client_keys(self) -> None:
+        wanted: dict[Hashable, Values] = {}
+        for client_key in self._config.client_keys:
+            wanted[client_keys.digest(client_key.key)] = {
+                "digest": client_keys.digest(client_key.key),
+                "fingerprint": client_keys.shown(client_key.key),
+                "origin_key": client_key.origin_key,
+            }
+        self._reconcile(ClientKey, {row.digest: row for row in ClientKey.objects.all()}, wanted)
+
+    def _apply_providers(self) -> dict[str, tuple[Provider, bool]]:
+        """Each configured provider's row by its place in the file, and whether the file owns the row."""
+        rows = {row.key.lower(): row for row in Provider.objects.all()}
+        taken = {provider.key for provider in self._config.providers}
+        found: dict[str, tuple[Provider, bool]] = {}
+        for provider in self._config.providers:
+            key = provider.key
+            row = rows.get(key)
+            if row is not None and not row.is_from_file and row.adapter != provider.adapter:
+                # The admin's provider of that name is of another kind: keys cannot go beside its own.
+                foreign = {name for name, other in rows.items() if not other.is_from_file}
+                key = free_key(key, taken | foreign)
+                taken.add(key)
+                row = rows.get(key)
+                self._note(provider.origin_key, f"is stored as `{key}`: `{provider.key}` is taken")
+            if row is not None and not row.is_from_file:
+                found[provider.origin_key] = row, False
+                continue
+            values = _provider_values(provider, key)
+            if row is None:
+                row = self._create(Provider, values)
+            else:
+                self._update(row, values)
+            found[provider.origin_key] = row, True
+        return found
+
+    def _apply_credentials(self, providers: Mapping[str, tuple[Provider, bool]]) -> dict[str, Credential]:
+        """Each configured credential's row by its place in the file."""
+        places: dict[str, Identity] = {}
+        wanted: dict[Hashable, Values] = {}
+        for provider in self._config.providers:
+            row, owned = providers[provider.origin_key]
+            for credential in provider.credentials:
+                values = _credential_values(credential, provider, row, owned)
+                identity = (row.pk, values["fingerprint"], values["base_url"], values["prefix"])
+                places[credential.origin_key] = identity
+                wanted[identity] = values
+        existing = {
+            (row.provider_id, row.fingerprint, row.base_url, row.prefix): row
+            for row in Credential.objects.all()
+        }
+        held = self._reconcile(Credential, existing, wanted)
+        return {place: held[identity] for place, identity in places.items() if identity in held}
+
+    def _apply_models(
+        self, providers: Mapping[str, tuple[Provider, bool]], credentials: Mapping[str, Credential]
+    ) -> None:
+        """Aliases and exclusions, of providers and of credentials."""
+        aliases: dict[Hashable, Values] = {}
+        exclusions: dict[Hashable, Values] = {}
+        for provider in self._config.providers:
+            row, owned = providers[provider.origin_key]
+            if owned:
+                _want_models(aliases, provider, row, None)
+                _want_exclusions(exclusions, provider, row, None)
+            for credential in provider.credentials:
+                held = credentials.get(credential.origin_key)
+                if held is None:
+                    continue
+                for source in (credential,) if owned else (credential, provider):
+                    _want_models(aliases, source, row, held)
+                    _want_exclusions(exclusions, source, row, held)
+        alias_rows = {
+            (alias.provider_id, alias.credential_id, alias.alias, alias.upstream_model): alias
+            for alias in ModelAlias.objects.all()
+        }
+        self._reconcile(ModelAlias, alias_rows, aliases)
+        exclusion_rows = {
+            (exclusion.provider_id, exclusion.credential_id, exclusion.pattern): exclusion
+            for exclusion in ModelExclusion.objects.all()
+        }
+        self._reconcile(ModelExclusion, exclusion_rows, exclusions)
+
+    def _remove_providers(self, kept: set[int]) -> None:
+        """Delete the file's other providers; one under which an admin put rows goes over to the database."""
+        for provider in Provider.objects.filter(origin=Origin.FILE).exclude(pk__in=kept):
+            if any(
+                model.objects.filter(provider=provider, origin=Origin.DATABASE).exists()
+                for model in (Credential, ModelAlias, ModelExclusion)
+            ):
+                self._note(provider.origin_key, f"is gone; `{provider.key}` stays, for the rows added to it")
+                self._update(provider, {"origin": Origin.DATABASE, "origin_key": ""})
+            else:
+                provider.delete()
+                self._changes.deleted += 1
+
+    def _reconcile(
+        self, model: type[_Row], existing: Mapping[Any, _Row], wanted: Mapping[Hashable, Values]
+    ) -> dict[Hashable, _Row]:
+        """Create, update and delete the file's rows of ``model`` until they are ``wanted``.
+
+        Both mappings have the row's identity as key. Returns the rows that the file now owns.
+        """
+        held: dict[Hashable, _Row] = {}
+        for identity, row in existing.items():
+            if row.is_from_file and identity not in wanted:
+                row.delete()
+                self._changes.deleted += 1
+        for identity, values in wanted.items():
+            found = existing.get(identity)
+            if found is None:
+                held[identity] = self._create(model, values)
+            elif found.is_from_file:
+                self._update(found, values)
+                held[identity] = found
+            else:
+                kind = model._meta.verbose_name
+                self._note(values["origin_key"], f"is left out: the database has this {kind} already")
+        return held
+
+    def _create(self, model: type[_Row], values: Values) -> _Row:
+        row = model(
+            **{"origin": Origin.FILE, **{name: _stored(name, value) for name, value in values.items()}}
+        )
+        row.save(force_insert=True)
+        self._changes.created += 1
+        return row
+
+    def _update(self, row: Owned, values: Values) -> None:
+        """Save the columns that differ, and only those: health and discovery are written meanwhile."""
+        changed = [name for name, value in values.items() if not _holds(row, name, value)]
+        if not changed:
+            return
+        for name in changed:
+            setattr(row, name, _stored(name, values[name]))
+        row.save(update_fields=[*changed, "updated_at"])
+        self._changes.updated += 1
+
+    def _note(self, origin_key: str, message: str) -> None:
+        self._changes.notes.append(f"{origin_key} {message}")
+
+
+def _stored(column: str, value: Any) -> Any:
+    return _SEALED[column][0](value) if column in _SEALED else value
+
+
+def _holds(row: Owned, column: str, value: Any) -> bool:
+    """Whether ``row`` has ``value``. A token that cannot be opened any more counts as different."""
+    held = getattr(row, column)
+    if column not in _SEALED:
+        return bool(held == value)
+    try:
+        return bool(_SEALED[column][1](held) == value)
+    except secrets.SecretsError:
+        return False
+
+
+def _provider_values(provider: ProviderConfig, key: str) -> Values:
+    return {
+        "key": key,
+        "adapter": provider.adapter,
+        "name": provider.name,
+        "base_url": provider.base_url,
+        "enabled": provider.enabled,
+        "prefix": provider.prefix,
+        "headers_token": provider.headers,
+        "proxy_token": provider.proxy_url,
+        "priority": provider.priority,
+        "disable_cooling": provider.disable_cooling,
+        "request_retry": provider.request_retry,
+        "options": {"models-endpoint": provider.models_endpoint} if provider.models_endpoint else {},
+        "origin_key": provider.origin_key,
+    }
+
+
+def _credential_values(
+    credential: CredentialConfig, provider: ProviderConfig, row: Provider, owned: bool
+) -> Values:
+    """The columns of a credential. Beside an admin's provider, which stays as it is, the credential also
+    carries what the file says of the provider."""
+    values: Values = {
+        "provider_id": row.pk,
+        "kind": "api_key" if credential.api_key else "none",
+        "secret_token": credential.api_key,
+        "fingerprint": secrets.fingerprint(credential.api_key),
+        "enabled": credential.enabled,
+        "base_url": credential.base_url,
+        "prefix": credential.prefix,
+        "headers_token": credential.headers,
+        "proxy_token": credential.proxy_url,
+        "priority": credential.priority,
+        "weight": credential.weight,
+        "disable_cooling": credential.disable_cooling,
+        "request_retry": credential.request_retry,
+        "origin_key": credential.origin_key,
+    }
+    if owned:
+        return values
+    values["enabled"] = credential.enabled and provider.enabled
+    values["base_url"] = credential.base_url or provider.base_url
+    values["prefix"] = credential.prefix or provider.prefix
+    values["headers_token"] = {**provider.headers, **credential.headers}
+    values["proxy_token"] = credential.proxy_url or provider.proxy_url
+    for name, inherited in (
+        ("priority", provider.priority),
+        ("disable_cooling", provider.disable_cooling),
+        ("request_retry", provider.request_retry),
+    ):
+        if values[name] is None:
+            values[name] = inherited
+    return values
+
+
+def _want_models(
+    wanted: dict[Hashable, Values],
+    source: ProviderConfig | CredentialConfig,
+    provider: Provider,
+    credential: Credential | None,
+) -> None:
+    for position, model in enumerate(source.models):
+        identity = (provider.pk, credential and credential.pk, model.alias, model.name)
+        wanted[identity] = {
+            "provider_id": provider.pk,
+            "credential_id": credential and credential.pk,
+            "alias": model.alias,
+            "upstream_model": model.name,
+            "position": position,
+            "force_mapping": model.force_mapping,
+            "display_name": model.display_name,
+            "origin_key": f"{source.origin_key}.models[{position}]",
+        }
+
+
+def _want_exclusions(
+    wanted: dict[Hashable, Values],
+    source: ProviderConfig | CredentialConfig,
+    provider: Provider,
+    credential: Credential | None,
+) -> None:
+    for index, pattern in enumerate(source.excluded_models):
+        wanted[(provider.pk, credential and credential.pk, pattern)] = {
+            "provider_id": provider.pk,
+            "credential_id": credential and credential.pk,
+            "pattern": pattern,
+            "origin_key": f"{source.origin_key}.excluded-models[{index}]",
+        }

@@ -1,0 +1,167 @@
+"""Watches the configuration file and applies it when its content changes.
+
+What is watched are folders: an editor replaces the file, and Kubernetes swaps a symbolic link on the way
+to it. Every folder in which such a swap can happen is watched, and the content decides whether anything
+is new. Some network file systems report nothing, so the file is also looked at every few seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from asgiref.sync import sync_to_async
+from django.db import DatabaseError, connection
+from watchfiles import awatch
+
+from management_api.config import document, startup
+from management_api.config.apply import apply
+from management_api.config.problems import ConfigRefused, Problem, errors, warnings
+from management_api.config.values import GatewayConfig
+from providers.secrets import SecretsError
+
+logger = logging.getLogger(__name__)
+
+QUIET_MS = 150
+"""A change counts once nothing more has happened for so long: editors write in several steps."""
+BUSY_MS = 1500
+"""In a folder that is never quiet, the file is looked at this often."""
+LOOK_INTERVAL_S = 5.0
+LINK_LIMIT = 40
+"""As the kernel's own limit on symbolic links in one path."""
+
+
+class WatchStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How the file stands, for the status page. ``problems`` are of the content seen last."""
+
+    applied_hash: str = ""
+    """SHA-256 of the content in force."""
+    applied_at: datetime | None = None
+    problems: tuple[Problem, ...] = ()
+    failure: str = ""
+    """Why the content seen last is not in force; "" when it is."""
+
+
+class ConfigWatcher:
+    """Keeps the database at what the file says. Errors keep the configuration that is in force.
+
+    ``applied`` is what ``load_and_apply`` returned; without it the file is applied when ``run`` begins.
+    """
+
+    def __init__(
+        self, path: Path, applied: GatewayConfig | None = None, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self._path = path.absolute()
+        self._environ = environ
+        self._config = applied
+        self._seen = applied.content_hash if applied else ""
+        self.status = WatchStatus(applied_hash=self._seen, applied_at=datetime.now(UTC) if applied else None)
+
+    async def run(self) -> None:
+        """Watch until cancelled. Run it once, in a task that somebody owns."""
+        look = sync_to_async(self._look_in_thread, thread_sensitive=False)
+        while True:
+            folders = await asyncio.to_thread(folders_of, self._path)
+            await look()
+            if not folders:
+                await asyncio.sleep(LOOK_INTERVAL_S)
+                continue
+            try:
+                async for _ in awatch(
+                    *folders,
+                    watch_filter=None,
+                    step=QUIET_MS,
+                    debounce=BUSY_MS,
+                    rust_timeout=int(LOOK_INTERVAL_S * 1000),
+                    yield_on_timeout=True,
+                    recursive=False,
+                ):
+                    await look()
+                    if folders != await asyncio.to_thread(folders_of, self._path):
+                        break
+            except OSError as error:  # a folder vanished between listing and watching
+                self._fail(
+                    f"the folder of {self._path.name} cannot be watched: {error.strerror or 'it is gone'}"
+                )
+                await asyncio.sleep(LOOK_INTERVAL_S)
+
+    def look(self) -> None:
+        """Apply the file if its content is new. Synchronous; logs errors once and raises none of them."""
+        try:
+            content = document.read_bytes(self._path)
+        except ConfigRefused as refused:
+            self._fail(str(refused), refused.problems)
+            return
+        content_hash = hashlib.sha256(content).hexdigest()
+        if content_hash == self._seen:
+            if content_hash == self.status.applied_hash and self.status.failure:
+                self._succeed(content_hash, self.status.problems)  # it was unreadable and is back as it was
+            return
+        if not content.strip():
+            return  # caught between truncation and writing, or emptied by mistake
+        try:
+            config, problems = startup.check(content, self._path.name, self._environ)
+        except ConfigRefused as refused:
+            self._seen = content_hash
+            self._fail(str(refused), refused.problems)
+            return
+        try:
+            changes = apply(config)
+        except (DatabaseError, SecretsError) as error:
+            # Not marked as seen: the next look tries again.
+            self._fail(f"{self._path.name} is not applied yet: {type(error).__name__}")
+            return
+        startup.report(self._path.name, changes, warnings(problems))
+        self._warn_of_restart(config)
+        self._seen, self._config = content_hash, config
+        self._succeed(content_hash, tuple(problems))
+
+    def _look_in_thread(self) -> None:
+        try:
+            self.look()
+        finally:
+            connection.close()  # pool threads have no request whose end would return it
+
+    def _warn_of_restart(self, config: GatewayConfig) -> None:
+        if self._config and (self._config.host, self._config.port) != (config.host, config.port):
+            logger.warning("%s: host and port take effect at the next start", self._path.name)
+
+    def _succeed(self, content_hash: str, problems: tuple[Problem, ...]) -> None:
+        self.status = WatchStatus(applied_hash=content_hash, applied_at=datetime.now(UTC), problems=problems)
+
+    def _fail(self, failure: str, problems: tuple[Problem, ...] = ()) -> None:
+        if failure != self.status.failure:
+            lines = [str(problem) for problem in errors(problems)] or [failure]
+            for line in lines:
+                logger.error("%s", line)
+            logger.error("the configuration in force stays as it is")
+        self.status = msgspec.structs.replace(self.status, failure=failure, problems=problems)
+
+
+def folders_of(path: Path) -> tuple[Path, ...]:
+    """The existing folders in which the file at ``path``, or a symbolic link on the way to it, lies."""
+    folders: dict[Path, None] = {}
+    pending = list(path.absolute().parts)
+    current = Path(pending.pop(0))
+    links = 0
+    while pending and links <= LINK_LIMIT:
+        part = pending.pop(0)
+        step = Path(os.path.normpath(current / part)) if part == ".." else current / part
+        if step.is_symlink():
+            links += 1
+            folders[current] = None
+            target = step.readlink()
+            pending = [*target.parts, *pending]
+            if target.is_absolute():
+                current = Path(pending.pop(0))
+            continue
+        if not pending:
+            folders[current] = None
+        current = step
+    return tuple(folder for folder in folders if folder.is_dir())
