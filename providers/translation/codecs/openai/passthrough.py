@@ -1,0 +1,245 @@
+"""Chat Completions passed through: the request edited in three known places, the answer watched.
+
+Stream usage comes only when asked for (``stream_options.include_usage``), and an honest ledger needs it:
+the gateway asks, and takes the usage chunk out again when the client had not asked. Source: OpenAI API
+reference, "Chat Completions streaming" (2026).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from providers.errors import UpstreamProtocolError
+from providers.translation.codec import Capabilities, MalformedRequest
+from providers.translation.codecs.openai.outcome import decode_usage
+from providers.translation.model import Json, Usage
+from providers.translation.passthrough import ParsedBody
+
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_MODEL = msgspec.json.Decoder(str)
+_FLAG = msgspec.json.Decoder(bool | None)
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+class _Answer(msgspec.Struct):
+    """The parts of an answer that accounting needs; the rest is checked for syntax and skipped."""
+
+    usage: Json = None
+    error: Json = None
+    model: str | None = None
+
+
+_OPTIONS = msgspec.json.Decoder(_StreamOptions | None)
+_ANSWER = msgspec.json.Decoder(_Answer)
+
+ASK_FOR_USAGE = msgspec.Raw(b'{"include_usage":true}')
+
+
+def parse(body: bytes) -> ParsedBody:
+    """Read ``model``, ``stream`` and ``stream_options`` of a request; the rest stays raw.
+
+    Raises MalformedRequest, with ``param`` where a field is at fault.
+    """
+    if not body.strip():
+        raise MalformedRequest("The request body is empty; send a JSON object.")
+    try:
+        fields = _FIELDS.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedRequest(f"The request body is not a JSON object: {error}.") from error
+    if "model" not in fields:
+        raise MalformedRequest("The field `model` is missing.", param="model")
+    model = _field(_MODEL, fields, "model", "a string")
+    if not model:
+        raise MalformedRequest("The field `model` is empty.", param="model")
+    options = None
+    stream = bool(_field(_FLAG, fields, "stream", "true or false"))
+    if stream and "stream_options" in fields:
+        options = _field(_OPTIONS, fields, "stream_options", "an object")
+    return ParsedBody(
+        raw=body,
+        fields=fields,
+        model=model,
+        stream=stream,
+        include_usage=bool(options and options.include_usage),
+    )
+
+
+def _field(decoder: msgspec.json.Decoder[Json], fields: dict[str, msgspec.Raw], name: str, what: str) -> Json:
+    if name not in fields:
+        return None
+    try:
+        return decoder.decode(fields[name])
+    except msgspec.DecodeError as error:
+        raise MalformedRequest(f"The field `{name}` must be {what}.", param=name) from error
+
+
+def edited(
+    body: ParsedBody, model: str, capabilities: Capabilities, changes: dict[str, Json] | None = None
+) -> bytes:
+    """The body for the upstream: ``model`` replaced, usage asked for in streams, ``changes`` set.
+
+    Untouched fields keep their bytes; a body that needs no edit is returned as it came.
+    """
+    fields = body.fields
+    asks = body.stream and not body.include_usage and capabilities.stream_usage
+    if body.model == model and not asks and not changes:
+        return body.raw
+    fields = dict(fields)
+    fields["model"] = msgspec.Raw(msgspec.json.encode(model))
+    if asks:
+        fields["stream_options"] = _asking(fields.get("stream_options"))
+    for name, value in (changes or {}).items():
+        fields[name] = msgspec.Raw(msgspec.json.encode(value))
+    return msgspec.json.encode(fields)
+
+
+def _asking(options: msgspec.Raw | None) -> msgspec.Raw:
+    if options is None or bytes(options).strip() == b"null":
+        return ASK_FOR_USAGE
+    kept = _FIELDS.decode(options)
+    kept["include_usage"] = msgspec.Raw(b"true")
+    return msgspec.Raw(msgspec.json.encode(kept))
+
+
+def read_answer(body: bytes) -> tuple[Usage | None, bool]:
+    """(usage, whether the body is an error) of a whole answer.
+
+    Raises UpstreamProtocolError when it is not JSON or no object.
+    """
+    try:
+        answer = _ANSWER.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UpstreamProtocolError("the upstream's answer is not the JSON of a chat completion") from error
+    return _usage(answer.usage), bool(answer.error)
+
+
+def with_model(body: bytes, model: str) -> bytes:
+    """A whole answer with its ``model`` replaced."""
+    fields = _FIELDS.decode(body)
+    fields["model"] = msgspec.Raw(msgspec.json.encode(model))
+    return msgspec.json.encode(fields)
+
+
+def _usage(value: Json) -> Usage | None:
+    return decode_usage(value) if isinstance(value, dict) else None
+
+
+class Watch:
+    """Watches one passing stream; see ``StreamWatch``.
+
+    With nothing to edit, chunks pass as they come. ``strips_usage`` and ``model`` need whole events, so
+    then a partial event waits for its rest.
+    """
+
+    def __init__(self, *, strips_usage: bool = False, model: str | None = None) -> None:
+        self.usage: Usage | None = None
+        self.is_complete = False
+        self._strips_usage = strips_usage
+        self._model = model
+        self._tail = b""
+        self._edits = strips_usage or model is not None
+        self._ended = False
+
+    def feed(self, chunk: bytes) -> bytes:
+        data = self._tail + chunk if self._tail else chunk
+        cut = _end_of_events(data)
+        if cut == 0:
+            self._tail = data
+            return b"" if self._edits else chunk
+        self._tail = data[cut:]
+        events = data[:cut] if cut != len(data) else data
+        if self._edits:
+            return self._edited(events)
+        self._look(events)
+        return chunk
+
+    def flush(self) -> bytes:
+        """The pending event at the end of the stream (some servers omit the last blank line)."""
+        rest, self._tail = self._tail, b""
+        if not rest.strip():
+            return rest if self._edits else b""
+        if self._edits:
+            return self._edited(rest)
+        self._look(rest)
+        return b""
+
+    def _look(self, events: bytes) -> None:
+        """Find the usage and the end in whole events, with as few scans as will do."""
+        if b'"usage"' in events:
+            self._find_usage(events)
+        if not self.is_complete and (b"[DONE]" in events or b'"finish_reason"' in events):
+            self.is_complete = b"[DONE]" in events or _names_finish(events)
+
+    def _find_usage(self, events: bytes) -> None:
+        start = max(events.rfind(b'"usage":{'), events.rfind(b'"usage": {'))
+        if start < 0:
+            return
+        line_start = max(events.rfind(b"\n", 0, start), events.rfind(b"\r", 0, start)) + 1
+        line = events[line_start:].splitlines()[0]
+        payload = line.partition(b":")[2]
+        try:
+            self.usage = _usage(_ANSWER.decode(payload).usage) or self.usage
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return  # not the member but text that looks like it, or a broken event: passed on as it is
+
+    def _edited(self, events: bytes) -> bytes:
+        self._look(events)
+        if self._model is None and not (self._strips_usage and b'"usage"' in events):
+            return events
+        return b"".join(self._event(event) for event in _split(events))
+
+    def _event(self, event: bytes) -> bytes:
+        head, found, payload = event.partition(b"data:")
+        if not found or b"[DONE]" in payload[:16]:
+            return event
+        try:
+            fields = _FIELDS.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return event
+        if self._strips_usage and _is_usage_only(fields):
+            return b""
+        if self._model is None or "model" not in fields:
+            return event
+        fields["model"] = msgspec.Raw(msgspec.json.encode(self._model))
+        return head + b"data: " + msgspec.json.encode(fields) + b"\n\n"
+
+
+def _is_usage_only(fields: dict[str, msgspec.Raw]) -> bool:
+    choices, usage = fields.get("choices"), fields.get("usage")
+    return (
+        choices is not None
+        and usage is not None
+        and bytes(choices).replace(b" ", b"") == b"[]"
+        and bytes(usage).lstrip()[:1] == b"{"
+    )
+
+
+def _end_of_events(data: bytes) -> int:
+    """The offset behind the last blank line in ``data``; 0 when there is none."""
+    end = data.rfind(b"\n\n") + 2
+    if b"\r" in data:
+        end = max(end if end > 1 else 0, data.rfind(b"\r\n\r\n") + 4 if b"\r\n\r\n" in data else 0)
+        if b"\r\r" in data:
+            end = max(end, data.rfind(b"\r\r") + 2)
+    return end if end > 1 else 0
+
+
+def _split(events: bytes) -> list[bytes]:
+    """Whole events, each with the blank line that ends it."""
+    if b"\r" in events:
+        events = events.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return [event + b"\n\n" for event in events.split(b"\n\n") if event.strip(b"\n")]
+
+
+def _names_finish(events: bytes) -> bool:
+    """Whether some ``finish_reason`` in ``events`` is a string and not null."""
+    position = events.find(b'"finish_reason"')
+    while position >= 0:
+        rest = events[position + 15 : position + 24].lstrip(b" \t:")
+        if rest[:1] == b'"':
+            return True
+        position = events.find(b'"finish_reason"', position + 15)
+    return False
