@@ -25,8 +25,8 @@ class GatewayError(Exception):
     spellings, from which the other formats derive their own; ``param`` names the field at fault.
     """
 
-    client_status = 500
-    error_type = "server_error"
+    client_status: int = 500
+    error_type: str = "server_error"
     code: str | None = "internal_server_error"
     param: str | None = None
     retry_after_s: float | None = None
@@ -60,34 +60,34 @@ class ClientError(GatewayError):
 
     client_status = 400
     error_type = "invalid_request_error"
-    code = None
+    code: str | None = None
 
 
 class NoCandidate(GatewayError):
     """Nothing can serve now. 429 with ``retry_after_s`` while cooldowns run, else 503."""
 
     client_status = 503
-    code = "no_candidate"
+    code: str | None = "no_candidate"
 
 
 class UpstreamError(GatewayError):
     """One attempt failed; another candidate may do better."""
 
     client_status = 502
-    code = "upstream_error"
+    code: str | None = "upstream_error"
 
 
 class UpstreamUnreachable(UpstreamError):
     """No connection: name resolution, refused connection, TLS, a broken proxy."""
 
-    code = "upstream_unreachable"
+    code: str | None = "upstream_unreachable"
 
 
 class UpstreamTimeout(UpstreamError):
     """``phase`` is ``connect``, ``first_byte`` or ``idle``."""
 
     client_status = 504
-    code = "upstream_timeout"
+    code: str | None = "upstream_timeout"
 
     def __init__(self, message: str, *, phase: str) -> None:
         super().__init__(message)
@@ -95,11 +95,15 @@ class UpstreamTimeout(UpstreamError):
 
 
 class UpstreamRefused(UpstreamError):
-    """The upstream answered with an error, already classified by the adapter."""
+    """The upstream answered with an error, already classified by the adapter.
 
-    def __init__(self, refusal: Refusal) -> None:
+    ``body`` is the upstream's own error body when the client, speaking the same format, may have it.
+    """
+
+    def __init__(self, refusal: Refusal, *, body: bytes | None = None) -> None:
         super().__init__(refusal.message, retry_after_s=refusal.retry_after_s)
         self.refusal = refusal
+        self.body = body
         if refusal.kind in (RefusalKind.UNAUTHORIZED, RefusalKind.PAYMENT, RefusalKind.TERMINAL):
             # The gateway's own key was refused: the client's key is fine, so never a 401 or 403.
             self.client_status = 502
@@ -114,4 +118,4 @@ class UpstreamRefused(UpstreamError):
 class UpstreamProtocolError(UpstreamError):
     """The upstream broke its own format, sent nothing, or stopped half-way."""
 
-    code = "upstream_protocol_error"
+    code: str | None = "upstream_protocol_error"

@@ -6,6 +6,8 @@ state: one instance serves every credential. ``providers/upstream`` sends what `
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from providers.translation.codec import Capabilities
@@ -34,6 +36,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool
     headers: tuple[tuple[str, str], ...] = ()
     """What the codec asks for (``anthropic-beta``), or client headers kept on a passthrough."""
+    client_headers: tuple[tuple[str, str], ...] = ()
+    """The client's own headers, lower-case names: read only for ``$Name`` values of custom headers."""
 
 
 class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,8 +70,13 @@ class Adapter:
     """Models known without asking. Used when the provider row lists none."""
     open_ended: bool = False
     """Serves ids that nobody listed: any id routes here when no registered id matches."""
+    prefix_replaces_ids: bool = False
+    """With a prefix, only ``prefix/id`` is offered; else ``id`` and ``prefix/id`` (docs/routing.md)."""
+    default_mappings: tuple[tuple[str, str], ...] = ()
+    """Route model to upstream model, where the id that people use is not the vendor's own. They hold
+    when the provider row lists no models; the route models stand in ``catalogue`` as well."""
     in_process: bool = False
-    """Answers without a network (``demo``)."""
+    """Answers without a network (``demo``), by ``answer``."""
 
     def request(self, call: Call) -> UpstreamRequest:
         """Address and sign one generation call."""
@@ -88,4 +97,9 @@ class Adapter:
 
     def capabilities(self, model: str) -> Capabilities:
         """What ``model`` can do; the permissive default for an unknown one."""
+        raise NotImplementedError
+
+    def answer(self, body: bytes, now: int, seed: str) -> Iterator[tuple[float, bytes]]:
+        """Only where ``in_process``: the pieces of the answer, each with the seconds to wait before it.
+        ``now`` is Unix seconds, ``seed`` random hex for ids."""
         raise NotImplementedError

@@ -6,181 +6,367 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('providers', '0001_initial'),
+        ("providers", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ClientKey',
+            name="ClientKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('origin', models.CharField(choices=[('database', 'Database'), ('file', 'config.yaml')], default='database', editable=False, max_length=16)),
-                ('origin_key', models.CharField(blank=True, default='', editable=False, max_length=200)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('digest', models.CharField(editable=False, max_length=64, unique=True)),
-                ('fingerprint', models.CharField(editable=False, max_length=32)),
-                ('note', models.CharField(blank=True, max_length=200)),
-                ('enabled', models.BooleanField(default=True)),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('allowed_models', models.JSONField(blank=True, default=list, help_text='Patterns of model ids; empty allows every model.')),
-                ('last_used_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('owner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='client_keys', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "origin",
+                    models.CharField(
+                        choices=[("database", "Database"), ("file", "config.yaml")],
+                        default="database",
+                        editable=False,
+                        max_length=16,
+                    ),
+                ),
+                ("origin_key", models.CharField(blank=True, default="", editable=False, max_length=200)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("digest", models.CharField(editable=False, max_length=64, unique=True)),
+                ("fingerprint", models.CharField(editable=False, max_length=32)),
+                ("note", models.CharField(blank=True, max_length=200)),
+                ("enabled", models.BooleanField(default=True)),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "allowed_models",
+                    models.JSONField(
+                        blank=True, default=list, help_text="Patterns of model ids; empty allows every model."
+                    ),
+                ),
+                ("last_used_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="client_keys",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='ConfigRevision',
+            name="ConfigRevision",
             fields=[
-                ('id', models.PositiveSmallIntegerField(default=1, editable=False, primary_key=True, serialize=False)),
-                ('number', models.PositiveBigIntegerField(default=0)),
+                (
+                    "id",
+                    models.PositiveSmallIntegerField(
+                        default=1, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("number", models.PositiveBigIntegerField(default=0)),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('id', 1)), name='config_revision_single')],
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("id", 1)), name="config_revision_single")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='GatewaySettings',
+            name="GatewaySettings",
             fields=[
-                ('origin', models.CharField(choices=[('database', 'Database'), ('file', 'config.yaml')], default='database', editable=False, max_length=16)),
-                ('origin_key', models.CharField(blank=True, default='', editable=False, max_length=200)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('id', models.PositiveSmallIntegerField(default=1, editable=False, primary_key=True, serialize=False)),
-                ('request_retry', models.PositiveIntegerField(default=3, help_text='Further rounds over the candidates.')),
-                ('max_retry_credentials', models.PositiveIntegerField(default=0, help_text='Credentials tried per round; 0 means all.')),
-                ('max_retry_interval_s', models.PositiveIntegerField(default=30, help_text='Longest wait for a cooldown to end before another round, in seconds.')),
-                ('transient_cooldown_s', models.IntegerField(default=0, help_text='After 408, 5xx: 0 climbs 1, 2, 4 … 60 s; n rests n seconds; negative never.')),
-                ('disable_cooling', models.BooleanField(default=False)),
-                ('force_model_prefix', models.BooleanField(default=False)),
-                ('proxy_token', models.TextField(blank=True, default='', editable=False)),
-                ('debug', models.BooleanField(default=False, help_text='Log in detail. Never logs bodies or secrets.')),
+                (
+                    "origin",
+                    models.CharField(
+                        choices=[("database", "Database"), ("file", "config.yaml")],
+                        default="database",
+                        editable=False,
+                        max_length=16,
+                    ),
+                ),
+                ("origin_key", models.CharField(blank=True, default="", editable=False, max_length=200)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "id",
+                    models.PositiveSmallIntegerField(
+                        default=1, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "request_retry",
+                    models.PositiveIntegerField(default=3, help_text="Further rounds over the candidates."),
+                ),
+                (
+                    "max_retry_credentials",
+                    models.PositiveIntegerField(
+                        default=0, help_text="Credentials tried per round; 0 means all."
+                    ),
+                ),
+                (
+                    "max_retry_interval_s",
+                    models.PositiveIntegerField(
+                        default=30,
+                        help_text="Longest wait for a cooldown to end before another round, in seconds.",
+                    ),
+                ),
+                (
+                    "transient_cooldown_s",
+                    models.IntegerField(
+                        default=0,
+                        help_text="After 408, 5xx: 0 climbs 1, 2, 4 … 60 s; n rests n seconds; negative never.",
+                    ),
+                ),
+                ("disable_cooling", models.BooleanField(default=False)),
+                ("force_model_prefix", models.BooleanField(default=False)),
+                ("proxy_token", models.TextField(blank=True, default="", editable=False)),
+                (
+                    "debug",
+                    models.BooleanField(
+                        default=False, help_text="Log in detail. Never logs bodies or secrets."
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'gateway settings',
-                'verbose_name_plural': 'gateway settings',
-                'constraints': [models.CheckConstraint(condition=models.Q(('id', 1)), name='gateway_settings_single')],
+                "verbose_name": "gateway settings",
+                "verbose_name_plural": "gateway settings",
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("id", 1)), name="gateway_settings_single")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ModelAlias',
+            name="ModelAlias",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('origin', models.CharField(choices=[('database', 'Database'), ('file', 'config.yaml')], default='database', editable=False, max_length=16)),
-                ('origin_key', models.CharField(blank=True, default='', editable=False, max_length=200)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('alias', models.CharField(help_text='The id that clients ask for.', max_length=300)),
-                ('upstream_model', models.CharField(help_text='The id that is sent to the provider.', max_length=300)),
-                ('position', models.PositiveIntegerField(default=0)),
-                ('force_mapping', models.BooleanField(default=False, help_text="Answers show the alias instead of the provider's model name.")),
-                ('display_name', models.CharField(blank=True, max_length=200)),
-                ('options', models.JSONField(blank=True, default=dict)),
-                ('credential', models.ForeignKey(blank=True, help_text='Empty: holds for every credential of the provider.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='aliases', to='providers.credential')),
-                ('provider', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='aliases', to='providers.provider')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "origin",
+                    models.CharField(
+                        choices=[("database", "Database"), ("file", "config.yaml")],
+                        default="database",
+                        editable=False,
+                        max_length=16,
+                    ),
+                ),
+                ("origin_key", models.CharField(blank=True, default="", editable=False, max_length=200)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("alias", models.CharField(help_text="The id that clients ask for.", max_length=300)),
+                (
+                    "upstream_model",
+                    models.CharField(help_text="The id that is sent to the provider.", max_length=300),
+                ),
+                ("position", models.PositiveIntegerField(default=0)),
+                (
+                    "force_mapping",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Answers show the alias instead of the provider's model name.",
+                    ),
+                ),
+                ("display_name", models.CharField(blank=True, max_length=200)),
+                ("options", models.JSONField(blank=True, default=dict)),
+                (
+                    "credential",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="Empty: holds for every credential of the provider.",
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="aliases",
+                        to="providers.credential",
+                    ),
+                ),
+                (
+                    "provider",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="aliases",
+                        to="providers.provider",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'model aliases',
-                'ordering': ['provider_id', 'credential_id', 'position', 'id'],
+                "verbose_name_plural": "model aliases",
+                "ordering": ["provider_id", "credential_id", "position", "id"],
             },
         ),
         migrations.CreateModel(
-            name='ModelExclusion',
+            name="ModelExclusion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('origin', models.CharField(choices=[('database', 'Database'), ('file', 'config.yaml')], default='database', editable=False, max_length=16)),
-                ('origin_key', models.CharField(blank=True, default='', editable=False, max_length=200)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('pattern', models.CharField(max_length=300)),
-                ('credential', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='exclusions', to='providers.credential')),
-                ('provider', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='exclusions', to='providers.provider')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "origin",
+                    models.CharField(
+                        choices=[("database", "Database"), ("file", "config.yaml")],
+                        default="database",
+                        editable=False,
+                        max_length=16,
+                    ),
+                ),
+                ("origin_key", models.CharField(blank=True, default="", editable=False, max_length=200)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("pattern", models.CharField(max_length=300)),
+                (
+                    "credential",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="exclusions",
+                        to="providers.credential",
+                    ),
+                ),
+                (
+                    "provider",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="exclusions",
+                        to="providers.provider",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['provider_id', 'credential_id', 'pattern'],
+                "ordering": ["provider_id", "credential_id", "pattern"],
             },
         ),
         migrations.CreateModel(
-            name='UsageRecord',
+            name="UsageRecord",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('exchange_id', models.CharField(max_length=32, unique=True)),
-                ('request_id', models.CharField(blank=True, max_length=128)),
-                ('started_at', models.DateTimeField()),
-                ('client_key_label', models.CharField(blank=True, max_length=200)),
-                ('client_format', models.CharField(max_length=16)),
-                ('route_model', models.CharField(max_length=300)),
-                ('upstream_model', models.CharField(blank=True, max_length=300)),
-                ('provider_key', models.CharField(blank=True, max_length=64)),
-                ('credential_label', models.CharField(blank=True, max_length=200)),
-                ('is_stream', models.BooleanField(default=False)),
-                ('status', models.PositiveSmallIntegerField()),
-                ('outcome', models.CharField(max_length=24)),
-                ('error_code', models.CharField(blank=True, max_length=64)),
-                ('attempts', models.JSONField(default=list)),
-                ('dropped', models.JSONField(default=list)),
-                ('input_tokens', models.PositiveBigIntegerField(null=True)),
-                ('output_tokens', models.PositiveBigIntegerField(null=True)),
-                ('cached_tokens', models.PositiveBigIntegerField(null=True)),
-                ('reasoning_tokens', models.PositiveBigIntegerField(null=True)),
-                ('first_byte_ms', models.FloatField(null=True)),
-                ('duration_ms', models.FloatField()),
-                ('client_key', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.SET_NULL, to='routing.clientkey')),
-                ('credential', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.SET_NULL, to='providers.credential')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("exchange_id", models.CharField(max_length=32, unique=True)),
+                ("request_id", models.CharField(blank=True, max_length=128)),
+                ("started_at", models.DateTimeField()),
+                ("client_key_label", models.CharField(blank=True, max_length=200)),
+                ("client_format", models.CharField(max_length=16)),
+                ("route_model", models.CharField(max_length=300)),
+                ("upstream_model", models.CharField(blank=True, max_length=300)),
+                ("provider_key", models.CharField(blank=True, max_length=64)),
+                ("credential_label", models.CharField(blank=True, max_length=200)),
+                ("is_stream", models.BooleanField(default=False)),
+                ("status", models.PositiveSmallIntegerField()),
+                ("outcome", models.CharField(max_length=24)),
+                ("error_code", models.CharField(blank=True, max_length=64)),
+                ("attempts", models.JSONField(default=list)),
+                ("dropped", models.JSONField(default=list)),
+                ("input_tokens", models.PositiveBigIntegerField(null=True)),
+                ("output_tokens", models.PositiveBigIntegerField(null=True)),
+                ("cached_tokens", models.PositiveBigIntegerField(null=True)),
+                ("reasoning_tokens", models.PositiveBigIntegerField(null=True)),
+                ("first_byte_ms", models.FloatField(null=True)),
+                ("duration_ms", models.FloatField()),
+                (
+                    "client_key",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        to="routing.clientkey",
+                    ),
+                ),
+                (
+                    "credential",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        to="providers.credential",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-started_at'],
+                "ordering": ["-started_at"],
             },
         ),
         migrations.AddConstraint(
-            model_name='clientkey',
-            constraint=models.CheckConstraint(condition=models.Q(('digest', ''), _negated=True), name='client_key_digest_given'),
+            model_name="clientkey",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("digest", ""), _negated=True), name="client_key_digest_given"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='modelalias',
-            constraint=models.UniqueConstraint(condition=models.Q(('credential__isnull', True)), fields=('provider', 'alias', 'upstream_model'), name='alias_member_once_per_provider'),
+            model_name="modelalias",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("credential__isnull", True)),
+                fields=("provider", "alias", "upstream_model"),
+                name="alias_member_once_per_provider",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='modelalias',
-            constraint=models.UniqueConstraint(condition=models.Q(('credential__isnull', False)), fields=('credential', 'alias', 'upstream_model'), name='alias_member_once_per_credential'),
+            model_name="modelalias",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("credential__isnull", False)),
+                fields=("credential", "alias", "upstream_model"),
+                name="alias_member_once_per_credential",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='modelalias',
-            constraint=models.CheckConstraint(condition=models.Q(('alias', ''), _negated=True), name='alias_given'),
+            model_name="modelalias",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("alias", ""), _negated=True), name="alias_given"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='modelalias',
-            constraint=models.CheckConstraint(condition=models.Q(('upstream_model', ''), _negated=True), name='alias_upstream_given'),
+            model_name="modelalias",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("upstream_model", ""), _negated=True), name="alias_upstream_given"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='modelexclusion',
-            constraint=models.UniqueConstraint(condition=models.Q(('credential__isnull', True)), fields=('provider', 'pattern'), name='exclusion_once_per_provider'),
+            model_name="modelexclusion",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("credential__isnull", True)),
+                fields=("provider", "pattern"),
+                name="exclusion_once_per_provider",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='modelexclusion',
-            constraint=models.UniqueConstraint(condition=models.Q(('credential__isnull', False)), fields=('credential', 'pattern'), name='exclusion_once_per_credential'),
+            model_name="modelexclusion",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("credential__isnull", False)),
+                fields=("credential", "pattern"),
+                name="exclusion_once_per_credential",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='modelexclusion',
-            constraint=models.CheckConstraint(condition=models.Q(('pattern', ''), _negated=True), name='exclusion_given'),
+            model_name="modelexclusion",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("pattern", ""), _negated=True), name="exclusion_given"
+            ),
         ),
         migrations.AddIndex(
-            model_name='usagerecord',
-            index=models.Index(fields=['-started_at'], name='usage_recent'),
+            model_name="usagerecord",
+            index=models.Index(fields=["-started_at"], name="usage_recent"),
         ),
         migrations.AddIndex(
-            model_name='usagerecord',
-            index=models.Index(fields=['client_key', '-started_at'], name='usage_by_client_key'),
+            model_name="usagerecord",
+            index=models.Index(fields=["client_key", "-started_at"], name="usage_by_client_key"),
         ),
         migrations.AddIndex(
-            model_name='usagerecord',
-            index=models.Index(fields=['credential', '-started_at'], name='usage_by_credential'),
+            model_name="usagerecord",
+            index=models.Index(fields=["credential", "-started_at"], name="usage_by_credential"),
         ),
     ]

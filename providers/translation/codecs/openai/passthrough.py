@@ -35,6 +35,10 @@ class _Answer(msgspec.Struct):
 _OPTIONS = msgspec.json.Decoder(_StreamOptions | None)
 _ANSWER = msgspec.json.Decoder(_Answer)
 
+LONGEST_LOOK = 1024 * 1024
+KEPT_LOOK = 64 * 1024
+"""Bytes of an unfinished event kept for looking at, when nothing is edited."""
+
 ASK_FOR_USAGE = msgspec.Raw(b'{"include_usage":true}')
 
 
@@ -116,6 +120,19 @@ def read_answer(body: bytes) -> tuple[Usage | None, bool]:
     return _usage(answer.usage), bool(answer.error)
 
 
+def leading_error(chunk: bytes) -> bytes | None:
+    """The error object with which a stream begins, as the bytes of its JSON, or None when it begins well."""
+    for line in chunk.splitlines():
+        payload = line.partition(b":")[2] if line.startswith(b"data:") else line
+        if not payload.strip() or line.startswith((b":", b"event:")):
+            continue
+        try:
+            return payload if _ANSWER.decode(payload).error else None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+    return None
+
+
 def with_model(body: bytes, model: str) -> bytes:
     """A whole answer with its ``model`` replaced."""
     fields = _FIELDS.decode(body)
@@ -137,18 +154,22 @@ class Watch:
     def __init__(self, *, strips_usage: bool = False, model: str | None = None) -> None:
         self.usage: Usage | None = None
         self.is_complete = False
+        self.is_done = False
         self._strips_usage = strips_usage
         self._model = model
         self._tail = b""
         self._edits = strips_usage or model is not None
-        self._ended = False
 
     def feed(self, chunk: bytes) -> bytes:
         data = self._tail + chunk if self._tail else chunk
         cut = _end_of_events(data)
         if cut == 0:
             self._tail = data
-            return b"" if self._edits else chunk
+            if self._edits:
+                return b""
+            if len(data) > LONGEST_LOOK:  # an inline image: no usage stands in its head
+                self._tail = data[-KEPT_LOOK:]
+            return chunk
         self._tail = data[cut:]
         events = data[:cut] if cut != len(data) else data
         if self._edits:
@@ -157,21 +178,24 @@ class Watch:
         return chunk
 
     def flush(self) -> bytes:
-        """The pending event at the end of the stream (some servers omit the last blank line)."""
+        """The pending event at the end; some servers omit the last blank line, or ``[DONE]``."""
         rest, self._tail = self._tail, b""
-        if not rest.strip():
-            return rest if self._edits else b""
-        if self._edits:
-            return self._edited(rest)
-        self._look(rest)
-        return b""
+        held = self._edited(rest) if self._edits else b""
+        if not self._edits:
+            self._look(rest)
+        if not self.is_complete or self.is_done:
+            return held
+        has_gap = not rest.strip() or held.endswith(b"\n\n")
+        return held + (b"" if has_gap else b"\n\n") + b"data: [DONE]\n\n"
 
     def _look(self, events: bytes) -> None:
         """Find the usage and the end in whole events, with as few scans as will do."""
         if b'"usage"' in events:
             self._find_usage(events)
-        if not self.is_complete and (b"[DONE]" in events or b'"finish_reason"' in events):
-            self.is_complete = b"[DONE]" in events or _names_finish(events)
+        if b"[DONE]" in events and _is_terminated(events):
+            self.is_complete = self.is_done = True
+        elif not self.is_complete and b'"finish_reason"' in events:
+            self.is_complete = _names_finish(events)
 
     def _find_usage(self, events: bytes) -> None:
         start = max(events.rfind(b'"usage":{'), events.rfind(b'"usage": {'))
@@ -214,6 +238,14 @@ def _is_usage_only(fields: dict[str, msgspec.Raw]) -> bool:
         and usage is not None
         and bytes(choices).replace(b" ", b"") == b"[]"
         and bytes(usage).lstrip()[:1] == b"{"
+    )
+
+
+def _is_terminated(events: bytes) -> bool:
+    """Whether a data line says ``[DONE]``; inside JSON text the word means nothing."""
+    return any(
+        line.startswith(b"data:") and line[5:].strip() == b"[DONE]"
+        for line in events[events.rfind(b"\n", 0, events.rfind(b"[DONE]")) + 1 :].splitlines()
     )
 
 

@@ -1,0 +1,159 @@
+"""What a new deployment gets: tables, an admin user, a client key, and providers to begin with.
+
+Everything here may be called at every start; it acts only where something is missing. Secrets are
+returned to be printed once and are kept nowhere in plain text.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import DatabaseError, connection, transaction
+from django.db.migrations.executor import MigrationExecutor
+
+from cliproxy_site.data_dir import SetupProblem
+from providers import secrets as sealed
+from providers.adapters.registry import ADAPTERS, adapter_for
+from providers.models import Credential, Provider
+from routing import client_keys
+from routing.models import ClientKey, GatewaySettings, ModelAlias
+
+DEMO = "demo"
+ADMIN_NAME = "admin"
+
+
+@dataclass
+class Welcome:
+    """What was made and must be shown now: plain secrets, never stored."""
+
+    admin_password: str = ""
+    client_key: str = ""
+    providers: list[str] = field(default_factory=list)
+    """Provider keys, each with the environment name that it came from."""
+
+    def __bool__(self) -> bool:
+        return bool(self.admin_password or self.client_key)
+
+
+def migrate() -> None:
+    """Bring the tables up to date. Raises SetupProblem when the database cannot be used."""
+    try:
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            call_command("migrate", interactive=False, verbosity=0)
+    except DatabaseError as error:
+        where = settings.DATABASES["default"]["ENGINE"].rpartition(".")[2]
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise SetupProblem(f"The {where} database cannot be used: {reason}.") from error
+
+
+def check_encryption_keys() -> None:
+    """Every stored secret must be readable. Raises SetupProblem naming the key that is lost."""
+    tokens: list[str] = []
+    for model, columns in (
+        (Provider, ("headers_token", "proxy_token")),
+        (Credential, ("secret_token", "headers_token", "proxy_token")),
+        (GatewaySettings, ("proxy_token",)),
+    ):
+        for row in model._default_manager.values_list(*columns):
+            tokens += [token for token in row if token]
+    one_per_key = {token.partition(":")[0]: token for token in tokens}
+    try:
+        for token in one_per_key.values():
+            sealed.reveal(token)
+    except sealed.SecretsError as error:
+        raise SetupProblem(str(error)) from error
+
+
+def welcome(environ: Mapping[str, str] = os.environ) -> Welcome:
+    """Make what a first run needs and is missing. Concurrent starts make it once."""
+    made = Welcome()
+    with transaction.atomic():
+        users = get_user_model()
+        is_first = not users._default_manager.filter(is_superuser=True).exists()
+        if is_first:
+            made.admin_password = environ.get("CLIPROXY_ADMIN_PASSWORD", "") or secrets.token_urlsafe(12)
+            users._default_manager.create_superuser(  # type: ignore[attr-defined]  # the user manager has it
+                ADMIN_NAME, password=made.admin_password
+            )
+            made.providers = _from_environment(environ)
+            if not ClientKey.objects.filter(enabled=True).exists():
+                _, made.client_key = client_keys.create(note="first key")
+            if not Provider.objects.exists():
+                _add(DEMO, "")
+    return made
+
+
+def _from_environment(environ: Mapping[str, str]) -> list[str]:
+    """A provider for each vendor key in the environment, unless one of its kind exists."""
+    added = []
+    for adapter in ADAPTERS:
+        name = next((name for name in adapter.environment if environ.get(name, "").strip()), None)
+        if name is None or Provider.objects.filter(adapter=adapter.key).exists():
+            continue
+        _add(adapter.key, environ[name].strip())
+        added.append(f"{adapter.key} ({name})")
+    return added
+
+
+def _add(kind: str, secret: str) -> None:
+    adapter = adapter_for(kind)
+    provider = Provider.objects.create(key=kind, adapter=kind, name=adapter.name)
+    Credential.objects.create(
+        provider=provider,
+        label="from the environment" if secret else "",
+        kind="api_key" if secret else "none",
+        secret_token=sealed.seal(secret),
+        fingerprint=sealed.fingerprint(secret),
+    )
+
+
+def example_model() -> str:
+    """A model id that a first request can name; the demo's when that is all there is."""
+    alias = ModelAlias.objects.filter(provider__enabled=True, credential__isnull=True).first()
+    if alias is not None:
+        prefix = alias.provider.prefix
+        return f"{prefix}/{alias.alias}" if prefix else alias.alias
+    for provider in Provider.objects.filter(enabled=True, credentials__enabled=True).distinct():
+        catalogue = adapter_for(provider.adapter).catalogue
+        if catalogue:
+            return f"{provider.prefix}/{catalogue[0].id}" if provider.prefix else catalogue[0].id
+    return DEMO
+
+
+def banner(made: Welcome, host: str, port: int) -> str:
+    """The text of a first run: addresses, secrets, and a curl line that works as pasted."""
+    shown_host = "127.0.0.1" if host in ("", "0.0.0.0", "::") else host  # noqa: S104  (compared, not bound)
+    if ":" in shown_host:
+        shown_host = f"[{shown_host}]"
+    base = f"http://{shown_host}:{port}"
+    lines = ["", "First run. These secrets are shown once and are stored nowhere in plain text:", ""]
+    lines += [f"  Admin       {base}/admin/"]
+    if made.admin_password:
+        lines += [f"              user {ADMIN_NAME}, password {made.admin_password}"]
+    if made.client_key:
+        lines += [f"  Client key  {made.client_key}", f"  Base URL    {base}/v1"]
+    if made.providers:
+        lines += ["", "  Providers found in the environment and set up: " + ", ".join(made.providers)]
+    if made.client_key:
+        lines += ["", "Try it:", "", *curl_lines(base, made.client_key)]
+    return "\n".join([*lines, ""])
+
+
+def curl_lines(base: str, key: str) -> list[str]:
+    body = (
+        '{"model": "%s", "stream": true, "messages": [{"role": "user", "content": "Who are you?"}]}'
+        % example_model()
+    )
+    return [
+        f"curl -N {base}/v1/chat/completions \\",
+        f"  -H 'Authorization: Bearer {key}' \\",
+        "  -H 'Content-Type: application/json' \\",
+        f"  -d '{body}'",
+    ]

@@ -1,0 +1,153 @@
+"""``manage.py serve``: set up what is missing, apply the configuration file, and answer requests.
+
+Whatever is wrong with the deployment is one sentence on standard error and exit status 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import DatabaseError
+
+from cliproxy_site import first_run
+from cliproxy_site.data_dir import SetupProblem
+from cliproxy_site.servers import sockets
+from cliproxy_site.servers.options import ServerOptions
+from management_api.config.problems import ConfigRefused
+from management_api.config.startup import load_and_apply
+from management_api.config.values import GatewayConfig
+from providers.secrets import SecretsError
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8317
+
+EXAMPLES = """examples:
+  manage.py serve
+  manage.py serve --config config.yaml --port 9000
+  manage.py serve --server uvicorn --workers 4
+"""
+
+
+class Command(BaseCommand):
+    help = "Run the gateway: sets up the database on first use, then serves until stopped."
+    requires_system_checks: list[str] = []
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        return super().create_parser(
+            prog_name,
+            subcommand,
+            epilog=EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            **kwargs,
+        )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--config", help="config.yaml; also CLIPROXY_CONFIG")
+        parser.add_argument("--host", help=f"address to listen on (default {DEFAULT_HOST})")
+        parser.add_argument("--port", type=_port, help=f"port to listen on (default {DEFAULT_PORT})")
+        parser.add_argument("--workers", type=_workers, default=1, help="processes on one socket")
+        parser.add_argument("--server", choices=("daphne", "uvicorn"), default="daphne")
+        parser.add_argument("--fd", type=int, help=argparse.SUPPRESS)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        os.umask(0o077)  # what the gateway writes is for its own user
+        try:
+            self._serve(options)
+        except (SetupProblem, sockets.CannotListen, ConfigRefused, SecretsError) as problem:
+            sys.exit(str(problem))
+        except DatabaseError as error:
+            sys.exit(f"The database cannot be used: {str(error).strip().splitlines()[0]}.")
+
+    def _serve(self, options: dict[str, Any]) -> None:
+        config_path = options["config"] or settings.CONFIG_FILE
+        if options["fd"] is not None:
+            settings.CONFIG_FILE = config_path
+            self._run(options["server"], ServerOptions(fd=options["fd"], **_limits()), announce=False)
+            return
+        first_run.migrate()
+        first_run.check_encryption_keys()
+        config = load_and_apply(Path(config_path)) if config_path else None
+        settings.CONFIG_FILE = config_path
+        host, port = _address(options, config)
+        listener = sockets.bind(host, port)
+        made = first_run.welcome()
+        host_shown, port = sockets.address_of(listener)
+        if made:
+            self.stdout.write(first_run.banner(made, host_shown, port))
+        self.stdout.flush()
+        if options["workers"] > 1:
+            self._run_workers(options, config_path, listener.fileno())
+            return
+        self._run(options["server"], ServerOptions(fd=listener.detach(), **_limits()), announce=True)
+
+    def _run_workers(self, options: dict[str, Any], config_path: str, fd: int) -> None:
+        from cliproxy_site.servers.workers import run_workers
+
+        child = [sys.executable, sys.argv[0], "serve", "--server", options["server"]]
+        if config_path:
+            child += ["--config", config_path]
+        self.stdout.write(f"Serving with {options['workers']} processes. Ctrl-C stops.")
+        sys.exit(run_workers(options["workers"], child, fd))
+
+    def _run(self, server: str, server_options: ServerOptions, *, announce: bool) -> None:
+        from cliproxy_site.asgi import application, runtime
+        from cliproxy_site.servers.run import run_daphne, run_uvicorn
+
+        async def start() -> None:
+            await runtime.start()
+
+        def listening(host: str, port: int) -> None:
+            if announce:
+                self.stdout.write(f"Serving on http://{host}:{port} ({server}). Ctrl-C stops.")
+                self.stdout.flush()
+
+        run = run_uvicorn if server == "uvicorn" else run_daphne
+        run(application, server_options, on_start=start, on_stop=runtime.stop, announce=listening)
+
+
+def _limits() -> dict[str, Any]:
+    from routing.proxy.intake import too_large
+    from routing.proxy.wire import dialect_of, error_body
+
+    limit = settings.BODY_LIMIT_BYTES
+    return {
+        "body_limit": limit,
+        "drain_timeout_s": settings.DRAIN_TIMEOUT_S,
+        "too_large": lambda path, headers: error_body(too_large(limit), dialect_of(path)),
+    }
+
+
+def _address(options: dict[str, Any], config: GatewayConfig | None) -> tuple[str, int]:
+    """Flags win over the environment, that over the file, that over the defaults."""
+    host = options["host"]
+    if host is None:
+        host = os.environ.get("CLIPROXY_HOST") or (config.host if config else None)
+    port = options["port"]
+    if port is None:
+        given = os.environ.get("CLIPROXY_PORT", "")
+        if given:
+            try:
+                port = _port(given)
+            except argparse.ArgumentTypeError as error:
+                raise SetupProblem(f"CLIPROXY_PORT {error}.") from error
+        else:
+            port = config.port if config else None
+    return DEFAULT_HOST if host is None else host, DEFAULT_PORT if port is None else port
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"must be a port number from 0 to 65535, not {text!r}")
+    return int(text)
+
+
+def _workers(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 256:
+        raise argparse.ArgumentTypeError(f"must be a number of processes from 1 to 256, not {text!r}")
+    return int(text)

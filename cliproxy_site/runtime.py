@@ -1,0 +1,89 @@
+"""One process's working parts, built once and passed in: table, state, upstream client, ledger, proxy.
+
+``start`` and ``stop`` belong to whoever owns the event loop: the ``serve`` command, an ASGI lifespan, or,
+under a server that has neither (plain ``daphne``), the first request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from pathlib import Path
+
+from django.conf import settings
+
+from management_api.config.watch import ConfigWatcher
+from providers.upstream.client import UpstreamClient
+from providers.upstream.timeouts import Timeouts
+from routing import client_keys
+from routing.live import LiveTable
+from routing.proxy.app import ProxyApplication
+from routing.proxy.gateway import Gateway
+from routing.state.memory import MemoryState
+from routing.usage import Spool, UsageWriter
+
+logger = logging.getLogger("cliproxy_site")
+
+
+class Runtime:
+    """Everything that ``start`` starts and ``stop`` stops. ``proxy`` is the hot path's application."""
+
+    def __init__(self) -> None:
+        self._state = MemoryState()
+        self._live = LiveTable(self._state, settings.REFRESH_INTERVAL_S)
+        self._spool: Spool | None = None
+        self._writer: UsageWriter | None = None
+        self._client: UpstreamClient | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._starting: asyncio.Lock | None = None
+        self.proxy: ProxyApplication | None = None
+
+    async def start(self) -> ProxyApplication:
+        """Start once; later calls return the same. Raises DatabaseError when the table cannot be read."""
+        if self.proxy is not None:
+            return self.proxy
+        if self._starting is None:
+            self._starting = asyncio.Lock()
+        async with self._starting:
+            if self.proxy is None:
+                self.proxy = await self._start()
+        return self.proxy
+
+    async def _start(self) -> ProxyApplication:
+        await self._live.start()
+        self._spool = Spool(settings.SPOOL_DIR)
+        self._writer = UsageWriter(self._spool, settings.USAGE_FLUSH_INTERVAL_S)
+        self._writer.start()
+        self._client = UpstreamClient(
+            Timeouts(
+                connect_s=settings.CONNECT_TIMEOUT_S,
+                first_byte_s=settings.FIRST_BYTE_TIMEOUT_S,
+                idle_s=settings.IDLE_TIMEOUT_S,
+            )
+        )
+        if settings.CONFIG_FILE:
+            watcher = ConfigWatcher(Path(settings.CONFIG_FILE))
+            self._watching = asyncio.get_running_loop().create_task(watcher.run(), name="config-watcher")
+        return ProxyApplication(
+            Gateway(
+                live=self._live,
+                state=self._state,
+                client=self._client,
+                ledger=self._spool,
+                digest=client_keys.digest,
+                clock=time.time,
+                body_limit=settings.BODY_LIMIT_BYTES,
+            )
+        )
+
+    async def stop(self) -> None:
+        """Stop the tasks, close the connections and write the ledger's rest."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        if self._client is not None:
+            await self._client.close()
+        await self._live.stop()
+        if self._writer is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self._writer.stop)

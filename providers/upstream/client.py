@@ -1,0 +1,223 @@
+"""The only code that opens connections to providers: one request out, one streamed answer back.
+
+Everything that can go wrong below becomes one of the errors of ``providers/errors.py`` by one table;
+the original stays as the cause. A status of 400 and more is an answer here, not an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+import aiohttp
+import httpx
+
+from providers.adapters.base import Adapter, UpstreamRequest
+from providers.errors import (
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
+from providers.upstream.in_process import InProcessAnswer
+from providers.upstream.pools import Pools, check_host
+from providers.upstream.timeouts import Timeouts
+
+MAX_ANSWER_BYTES = 256 * 1024 * 1024
+"""A whole answer held in memory: images in base64 are tens of MB, more is a broken upstream."""
+
+
+class UpstreamResponse(Protocol):
+    """An answer under way. Close it, read or not; closing early cancels the upstream request."""
+
+    status: int
+    headers: dict[str, str]
+    """Lower-case names; the last value of a repeated header."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives. Raises UpstreamTimeout, UpstreamProtocolError."""
+
+    async def read(self, limit: int = MAX_ANSWER_BYTES) -> bytes:
+        """The whole body. Raises as ``chunks``, and UpstreamProtocolError past ``limit`` bytes."""
+
+    async def close(self) -> None: ...
+
+
+class UpstreamClient:
+    """Holds the connection pools of one event loop; make one per process and pass it in."""
+
+    def __init__(self, timeouts: Timeouts, pools: Pools | None = None) -> None:
+        self._timeouts = timeouts
+        self._pools = pools or Pools()
+
+    async def open(
+        self, request: UpstreamRequest, *, proxy_url: str = "", adapter: Adapter | None = None
+    ) -> UpstreamResponse:
+        """Send ``request`` and return when the answer's head is there.
+
+        Raises UpstreamUnreachable and UpstreamTimeout. Cancelling closes the connection.
+        """
+        if adapter is not None and adapter.in_process:
+            return InProcessAnswer.to(request, adapter)
+        url = _parsed(request.url)
+        check_host(url.host)
+        transport = self._pools.transport(proxy_url, url.scheme, url.host)
+        deadline = asyncio.get_running_loop().time() + self._timeouts.first_byte_s
+        try:
+            async with asyncio.timeout_at(deadline):
+                response = await self._send(transport, request, url)
+        except TimeoutError as error:
+            raise _timed_out("first_byte", self._timeouts.first_byte_s) from error
+        return _HttpAnswer(response, deadline, self._timeouts)
+
+    async def _send(
+        self, transport: httpx.AsyncBaseTransport, request: UpstreamRequest, url: httpx.URL
+    ) -> httpx.Response:
+        extensions = {"timeout": {"connect": self._timeouts.connect_s, "pool": self._timeouts.connect_s}}
+        for is_last in (False, True):
+            outgoing = httpx.Request(
+                request.method,
+                url,
+                headers=list(request.headers),
+                content=request.body,
+                extensions=extensions,
+            )
+            try:
+                return await transport.handle_async_request(outgoing)
+            except (httpx.HTTPError, aiohttp.ClientError, OSError, ValueError) as error:
+                if is_last or not _was_stale(error):
+                    raise mapped_error(error, self._timeouts) from error
+        raise AssertionError("unreachable")
+
+    async def close(self) -> None:
+        await self._pools.close()
+
+
+class _HttpAnswer:
+    """An ``UpstreamResponse`` over a real connection."""
+
+    __slots__ = ("_deadline", "_response", "_timeouts", "headers", "status")
+
+    def __init__(self, response: httpx.Response, deadline: float, timeouts: Timeouts) -> None:
+        self.status = response.status_code
+        self.headers = {
+            name.lower().decode("latin-1"): value.decode("latin-1") for name, value in response.headers.raw
+        }
+        self._response = response
+        self._deadline = deadline
+        self._timeouts = timeouts
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        stream = self._response.stream
+        assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101  (httpx's own typing is wider)
+        pieces = stream.__aiter__()
+        limit, phase, seconds = self._deadline, "first_byte", self._timeouts.first_byte_s
+        idle = self._timeouts.idle_s
+        now = asyncio.get_running_loop().time
+        while True:
+            try:
+                async with asyncio.timeout_at(limit):
+                    piece = await anext(pieces)
+            except StopAsyncIteration:
+                return
+            except TimeoutError as error:
+                raise _timed_out(phase, seconds) from error
+            except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
+                raise UpstreamProtocolError("the upstream's answer was cut off") from error
+            yield piece
+            limit, phase, seconds = now() + idle, "idle", idle
+
+    async def read(self, limit: int = MAX_ANSWER_BYTES) -> bytes:
+        pieces = []
+        size = 0
+        async for piece in self.chunks():
+            pieces.append(piece)
+            size += len(piece)
+            if size > limit:
+                raise UpstreamProtocolError(f"the upstream sent more than {limit} bytes")
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def close(self) -> None:
+        await self._response.aclose()
+
+
+@functools.lru_cache(maxsize=1024)
+def _parsed(url: str) -> httpx.URL:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise UpstreamUnreachable("the provider's base URL is not a URL") from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise UpstreamUnreachable(
+            "the provider's base URL must begin with http:// or https:// and name a host"
+        )
+    return parsed
+
+
+def _timed_out(phase: str, seconds: float) -> UpstreamTimeout:
+    words = {
+        "connect": "could not be connected to",
+        "first_byte": "sent no first byte",
+        "idle": "fell silent in its answer",
+    }[phase]
+    return UpstreamTimeout(f"the upstream {words} within {seconds:g} s", phase=phase)
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    chain: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in chain:
+        chain.append(current)
+        current = current.__cause__ or current.__context__
+    return chain
+
+
+def _was_stale(error: BaseException) -> bool:
+    """A kept-alive connection that the upstream had closed meanwhile: nothing was answered, so the same
+    request may go out once more on a new connection."""
+    return any(isinstance(cause, aiohttp.ServerDisconnectedError) for cause in _causes(error))
+
+
+MAPPED: tuple[tuple[type[BaseException], str], ...] = (
+    (aiohttp.ServerDisconnectedError, "closed the connection without an answer"),
+    (aiohttp.ConnectionTimeoutError, "connect"),
+    (aiohttp.ClientConnectorDNSError, "has a name that does not resolve"),
+    (aiohttp.ClientConnectorCertificateError, "has a certificate that cannot be verified"),
+    (aiohttp.ClientSSLError, "failed the TLS handshake"),
+    (aiohttp.ClientProxyConnectionError, "is behind a proxy that cannot be reached"),
+    (aiohttp.ClientHttpProxyError, "is behind a proxy that refused the connection"),
+    (aiohttp.ClientConnectorError, "refused the connection"),
+    (aiohttp.ClientOSError, "dropped the connection"),
+    (aiohttp.SocketTimeoutError, "connect"),
+    (httpx.UnsupportedProtocol, "has a URL that is neither http nor https"),
+    (httpx.ConnectTimeout, "connect"),
+    (httpx.PoolTimeout, "connect"),
+    (httpx.TimeoutException, "connect"),
+    (httpx.ProxyError, "is behind a proxy that refused the connection"),
+    (httpx.ConnectError, "cannot be connected to"),
+    (httpx.RemoteProtocolError, "does not speak HTTP"),
+    (aiohttp.ClientResponseError, "does not speak HTTP"),
+    (httpx.TransportError, "dropped the connection"),
+    (aiohttp.ClientError, "dropped the connection"),
+    (OSError, "cannot be reached through its proxy"),
+)
+"""Most specific first. ``connect`` stands for a timeout of that phase."""
+
+
+def mapped_error(error: BaseException, timeouts: Timeouts) -> UpstreamError:
+    """The gateway's error for one of the layers below; decided by the most specific cause."""
+    chain = _causes(error)
+    for known in chain:
+        if isinstance(known, UpstreamError):
+            return known
+    for kind, words in MAPPED:
+        if any(isinstance(cause, kind) for cause in chain):
+            if words == "connect":
+                return _timed_out("connect", timeouts.connect_s)
+            return UpstreamUnreachable(f"the upstream {words}")
+    return UpstreamUnreachable("the upstream cannot be reached")
+
+
+__all__ = ["Timeouts", "UpstreamClient", "UpstreamResponse", "mapped_error"]

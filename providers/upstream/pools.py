@@ -1,0 +1,151 @@
+"""Connection pools: one aiohttp-backed httpx transport per proxy, so no traffic shares a wrong way out.
+
+httpx's own pool does not scale (300 req/s on one process against 1,900, ``docs/performance.md``), hence
+aiohttp underneath. Addresses that no provider has (link-local, cloud metadata) are refused after name
+resolution, because a name may point anywhere.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import socket
+import ssl
+import urllib.request
+from urllib.parse import urlsplit
+
+import aiohttp
+import httpx
+from aiohttp.abc import AbstractResolver, ResolveResult
+from httpx_aiohttp import AiohttpTransport
+
+from providers.errors import UpstreamUnreachable
+
+KEEPALIVE_S = 75.0
+MAX_HEADER_BYTES = 64 * 1024
+"""Vendors send long policy and rate-limit headers; aiohttp's own limit is 8 KiB."""
+
+METADATA_ADDRESSES = frozenset({"169.254.169.254", "fd00:ec2::254", "100.100.100.200"})
+
+
+def is_forbidden_address(address: str) -> bool:
+    """Whether ``address`` (an IP literal) is link-local or a cloud's metadata service."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    if mapped is not None:
+        parsed = mapped
+    return parsed.is_link_local or str(parsed) in METADATA_ADDRESSES
+
+
+class GuardedResolver(AbstractResolver):
+    """Resolves in a thread and refuses forbidden addresses."""
+
+    def __init__(self) -> None:
+        self._inner = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._inner.resolve(host, port, family)
+        allowed = [entry for entry in found if not is_forbidden_address(entry["host"])]
+        if found and not allowed:
+            raise OSError(f"{host} resolves to an address that no provider has")
+        return allowed
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+@functools.lru_cache(maxsize=4096)
+def check_host(host: str) -> None:
+    """Refuse a literal address that no provider has. Raises UpstreamUnreachable."""
+    if is_forbidden_address(host.strip("[]")):
+        raise UpstreamUnreachable(
+            f"the address {host} is link-local or a metadata service and is never called"
+        )
+
+
+def environment_proxy(scheme: str, host: str) -> str:
+    """The proxy that ``HTTPS_PROXY`` and its kin name for this host, or ""."""
+    if urllib.request.proxy_bypass(host):
+        return ""
+    proxies = urllib.request.getproxies()
+    return proxies.get(scheme) or proxies.get("all") or ""
+
+
+class Pools:
+    """The transports of one event loop, made on first use. ``close`` closes them all."""
+
+    def __init__(self) -> None:
+        self._transports: dict[str, httpx.AsyncBaseTransport] = {}
+        self._environment: dict[tuple[str, str], str] = {}
+        self._ssl = ssl.create_default_context()
+
+    def transport(self, proxy_url: str, scheme: str, host: str) -> httpx.AsyncBaseTransport:
+        """The way out for ``proxy_url``: "" asks the environment, ``direct``/``none`` forbid any proxy."""
+        if proxy_url.lower() in ("direct", "none"):
+            proxy = ""
+        elif proxy_url:
+            proxy = proxy_url
+        else:
+            key = (scheme, host)
+            found = self._environment.get(key)
+            if found is None:
+                found = self._environment[key] = environment_proxy(scheme, host)
+            proxy = found
+        transport = self._transports.get(proxy)
+        if transport is None:
+            transport = self._transports[proxy] = self._make(proxy)
+        return transport
+
+    def _make(self, proxy: str) -> httpx.AsyncBaseTransport:
+        scheme = urlsplit(proxy).scheme.lower() if proxy else ""
+        if scheme in ("socks5", "socks5h", "socks4", "socks4a"):
+            session = self._session(_socks_connector(proxy, scheme, self._ssl))
+            return _transport(session, None)
+        if scheme not in ("", "http", "https"):
+            raise UpstreamUnreachable(f"a proxy of scheme {scheme!r} is not supported")
+        connector = aiohttp.TCPConnector(
+            limit=0,
+            ssl=self._ssl,
+            resolver=GuardedResolver(),
+            keepalive_timeout=KEEPALIVE_S,
+            ttl_dns_cache=30,
+        )
+        return _transport(self._session(connector), httpx.Proxy(proxy) if proxy else None)
+
+    def _session(self, connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+        )
+
+    async def close(self) -> None:
+        transports, self._transports = self._transports, {}
+        for transport in transports.values():
+            await transport.aclose()
+
+
+def _transport(session: aiohttp.ClientSession, proxy: httpx.Proxy | None) -> httpx.AsyncBaseTransport:
+    transport: httpx.AsyncBaseTransport = AiohttpTransport(client=session, proxy=proxy, trust_env=False)
+    return transport
+
+
+def _socks_connector(proxy: str, scheme: str, context: ssl.SSLContext) -> aiohttp.BaseConnector:
+    from aiohttp_socks import ProxyConnector  # costs 40 ms to import and few need it
+
+    remote_names = scheme in ("socks5h", "socks4a")
+    connector: aiohttp.BaseConnector = ProxyConnector.from_url(
+        proxy.replace(f"{scheme}://", "socks5://" if scheme.startswith("socks5") else "socks4://", 1),
+        rdns=remote_names,
+        limit=0,
+        ssl=context,
+        keepalive_timeout=KEEPALIVE_S,
+    )
+    return connector

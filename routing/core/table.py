@@ -1,0 +1,90 @@
+"""The RoutingTable: everything routing needs to know of the configuration, immutable, swapped whole.
+
+Built by ``routing/table.py`` from rows, read by the hot path, the simulator and the admin alike.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from providers.values import CredentialEntry
+
+
+class ClientEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A client key. ``expires_at`` is Unix seconds; ``allowed`` are lower-cased patterns, empty = all."""
+
+    id: int
+    label: str
+    enabled: bool = True
+    expires_at: float | None = None
+    allowed: tuple[str, ...] = ()
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """One credential's way to serve one registered id. Several ``members`` are a pool, in order."""
+
+    credential: CredentialEntry
+    members: tuple[str, ...]
+    """Upstream models."""
+    force_mapping: bool = False
+
+
+class RegisteredModel(msgspec.Struct, frozen=True, kw_only=True):
+    """An id that clients may ask for, and who offers it: offers by provider (more credentials first,
+    then key), then by credential id."""
+
+    id: str
+    offers: tuple[Offer, ...]
+    owned_by: str = ""
+    created: int = 0
+    display_name: str = ""
+    context_length: int | None = None
+    max_output_tokens: int | None = None
+
+
+class OpenOffer(msgspec.Struct, frozen=True, kw_only=True):
+    """A credential that passes any id on which no pattern of ``excluded`` matches."""
+
+    credential: CredentialEntry
+    excluded: tuple[str, ...] = ()
+
+
+class Rejection(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a credential is no candidate: ``reason`` is a stable word, ``detail`` is for people."""
+
+    credential_id: int
+    provider_key: str
+    reason: str
+    """``excluded``, ``cooling``, ``disabled``, ``prefix``, ``tried``, ``retry_limit``."""
+    detail: str = ""
+    model: str = ""
+    until: float | None = None
+
+
+class RouteSettings(msgspec.Struct, frozen=True, kw_only=True):
+    request_retry: int = 3
+    max_retry_credentials: int = 0
+    max_retry_interval_s: float = 30.0
+    transient_cooldown_s: int = 0
+    disable_cooling: bool = False
+    force_model_prefix: bool = False
+    debug: bool = False
+
+
+class RoutingTable(msgspec.Struct, frozen=True, kw_only=True):
+    revision: int
+    clients: dict[str, ClientEntry]
+    """By digest of the client key."""
+    models: dict[str, RegisteredModel]
+    open_prefixes: dict[str, tuple[OpenOffer, ...]] = {}
+    """Any id under ``prefix/`` goes to these."""
+    open_offers: tuple[OpenOffer, ...] = ()
+    """Any id that nobody registered goes to these."""
+    hidden: dict[str, tuple[Rejection, ...]] = {}
+    """Ids that would be registered but for an exclusion, a switch or a prefix rule."""
+    settings: RouteSettings = RouteSettings()
+    cleared_at: dict[int, float] = {}
+    """Credential id -> Unix seconds of the last "clear cooldown"."""
+
+
+EMPTY = RoutingTable(revision=-1, clients={}, models={})

@@ -1,0 +1,137 @@
+"""The table in force in this process: looked at by every request, replaced when the revision changes.
+
+One background task polls the revision (a single-row read in a thread) and swaps the table whole; open
+exchanges keep the table they began with. It also mirrors cooldowns into the database, so that every
+admin page of every process can show them, and drops those that an admin cleared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from django.db import DatabaseError, close_old_connections
+
+from providers.models import Credential, CredentialCooldown, CredentialHealth
+from routing import revision, table
+from routing.core.cooldown import Cooldown
+from routing.core.table import EMPTY, RoutingTable
+from routing.state.memory import MemoryState
+
+logger = logging.getLogger("routing.live")
+
+T = TypeVar("T")
+
+
+class LiveTable:
+    """Holds the RoutingTable of this process. ``start`` once, ``stop`` at the end."""
+
+    def __init__(self, state: MemoryState, interval_s: float) -> None:
+        self.table: RoutingTable = EMPTY
+        self._state = state
+        self._interval_s = interval_s
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="routing-table")
+        self._task: asyncio.Task[None] | None = None
+        self._cleared: dict[int, float] = {}
+        self._is_troubled = False
+
+    def load(self) -> RoutingTable:
+        """Build the table now, blocking; for start-up and commands. Raises DatabaseError."""
+        self._swap(table.build())
+        return self.table
+
+    async def start(self) -> None:
+        """Load the table and begin to follow it."""
+        loop = asyncio.get_running_loop()
+        self._swap(await loop.run_in_executor(self._executor, _with_connection(table.build)))
+        self._task = loop.create_task(self._follow(), name="routing-table")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        self._executor.shutdown(wait=True)
+
+    async def _follow(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._interval_s)
+            try:
+                seen = self.table.revision
+                newer = functools.partial(_newer_than, seen)
+                fresh = await loop.run_in_executor(self._executor, _with_connection(newer))
+                if fresh is not None:
+                    self._swap(fresh)
+                await self._mirror(loop)
+                self._is_troubled = False
+            except DatabaseError as error:
+                if not self._is_troubled:  # once per trouble, not once per poll
+                    logger.error("the database cannot be read; serving on with the last table: %s", error)
+                self._is_troubled = True
+
+    def _swap(self, fresh: RoutingTable) -> None:
+        for credential_id, moment in fresh.cleared_at.items():
+            if self._cleared.get(credential_id) != moment:
+                self._cleared[credential_id] = moment
+                self._state.clear(credential_id, moment)
+        self.table = fresh
+        logging.getLogger().setLevel(logging.DEBUG if fresh.settings.debug else logging.INFO)
+
+    async def _mirror(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._state.changed:
+            return
+        changed, self._state.changed = self._state.changed, set()
+        now = datetime.now(UTC).timestamp()
+        rests = {credential_id: self._state.running(credential_id, now) for credential_id in changed}
+        try:
+            await loop.run_in_executor(self._executor, _with_connection(lambda: write_cooldowns(rests)))
+        except DatabaseError:
+            self._state.changed |= changed
+            raise
+
+
+def _with_connection(work: Callable[[], T]) -> Callable[[], T]:
+    def run() -> T:
+        close_old_connections()
+        return work()
+
+    return run
+
+
+def _newer_than(seen: int) -> RoutingTable | None:
+    return table.build() if revision.current() != seen else None
+
+
+def write_cooldowns(rests: dict[int, list[Cooldown]]) -> None:
+    """Make the mirror rows of these credentials say what ``rests`` says, and their health with them."""
+    known = set(Credential.objects.filter(pk__in=rests).values_list("pk", flat=True))
+    for credential_id in known:
+        wanted = rests[credential_id]
+        stale = CredentialCooldown.objects.filter(credential_id=credential_id)
+        stale.exclude(model__in=[rest.model for rest in wanted]).delete()
+        for rest in wanted:
+            CredentialCooldown.objects.update_or_create(
+                credential_id=credential_id,
+                model=rest.model,
+                defaults={
+                    "cause": rest.cause.value,
+                    "message": rest.message,
+                    "status": rest.status,
+                    "since": datetime.fromtimestamp(rest.since, UTC),
+                    "until": datetime.fromtimestamp(rest.until, UTC),
+                },
+            )
+        broken = next((rest for rest in wanted if not (rest.is_quota or rest.is_transient)), None)
+        health = CredentialHealth.BROKEN if broken else CredentialHealth.WORKING
+        if broken or not wanted:
+            Credential.objects.filter(pk=credential_id).exclude(health=health).update(
+                health=health,
+                health_message=broken.message if broken else "",
+                health_at=datetime.now(UTC),
+            )

@@ -1,0 +1,196 @@
+"""The answer of one attempt, ready to be sent: whole, or a stream whose first bytes are in hand.
+
+An attempt ends here with its first byte known to be good; what fails later is told inside the stream.
+Equal formats pass; unequal ones go frames -> events -> frames, one client write per upstream read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from providers.errors import UpstreamError, UpstreamProtocolError
+from providers.translation.codec import StreamDecoder, StreamEncoder
+from providers.translation.model import (
+    End,
+    ErrorInfo,
+    Event,
+    PartStart,
+    Start,
+    Stopped,
+    StreamError,
+    Usage,
+    UsageUpdate,
+)
+from providers.translation.passthrough import StreamWatch
+from providers.translation.sse import SseReader
+from providers.upstream.client import UpstreamResponse
+
+LINGER_S = 0.5
+"""How long the end of an upstream's body may take after its last event, to keep the connection."""
+
+
+class StreamFailed(UpstreamError):
+    """The upstream reported an error inside its stream, after the first byte."""
+
+    def __init__(self, info: ErrorInfo) -> None:
+        super().__init__(info.message, status=info.status, error_type=info.type, code=info.code)
+
+
+class Delivery(Protocol):
+    """A stream to the client. ``usage`` grows; ``is_final`` is set before the last piece is yielded."""
+
+    content_type: str
+    usage: Usage | None
+    is_final: bool
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """Bytes for the client, the first at once. Raises UpstreamError when the stream breaks."""
+
+    def error(self, info: ErrorInfo) -> bytes: ...
+
+    async def close(self) -> None: ...
+
+
+class PassingStream:
+    """Equal formats: bytes as they come, watched for usage and for their end."""
+
+    def __init__(
+        self,
+        response: UpstreamResponse,
+        chunks: AsyncIterator[bytes],
+        first: bytes,
+        watch: StreamWatch,
+        encoder: StreamEncoder,
+    ) -> None:
+        self.content_type = "text/event-stream; charset=utf-8"
+        self.usage: Usage | None = None
+        self.is_final = False
+        self._response = response
+        self._chunks = chunks
+        self._first = first
+        self._watch = watch
+        self._encoder = encoder
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        watch = self._watch
+        chunk = self._first
+        while True:
+            piece = watch.feed(chunk)
+            if watch.is_done:
+                self.usage, self.is_final = watch.usage, True
+                yield piece + watch.flush()
+                await drain(self._chunks)
+                return
+            if piece:
+                yield piece
+            following = await anext(self._chunks, None)
+            if following is None:
+                break
+            chunk = following
+        rest = watch.flush()
+        self.usage = watch.usage
+        if not watch.is_complete:
+            raise UpstreamProtocolError("the upstream's stream ended before the answer did")
+        self.is_final = True
+        yield rest
+
+    def error(self, info: ErrorInfo) -> bytes:
+        return self._encoder.error(info)
+
+    async def close(self) -> None:
+        self.usage = self._watch.usage
+        await self._response.close()
+
+
+class TranslatedStream:
+    """Unequal formats. ``begin`` reads up to the first event that a client can see."""
+
+    def __init__(
+        self,
+        response: UpstreamResponse,
+        chunks: AsyncIterator[bytes],
+        decoder: StreamDecoder,
+        encoder: StreamEncoder,
+    ) -> None:
+        self.content_type = encoder.content_type
+        self.usage: Usage | None = None
+        self.is_final = False
+        self._response = response
+        self._chunks = chunks
+        self._reader = SseReader()
+        self._decoder = decoder
+        self._encoder = encoder
+        self._begun = b""
+        self._has_content = False
+
+    async def begin(self, first: bytes) -> None:
+        """Hold what is not yet content. Raises StreamFailed, UpstreamProtocolError: both still retryable."""
+        chunk: bytes | None = first
+        while chunk is not None:
+            self._begun += self._translated(self._events(chunk))
+            if self._has_content or self.is_final:
+                return
+            chunk = await anext(self._chunks, None)
+        self._begun += self._translated(self._rest())
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        begun, self._begun = self._begun, b""
+        if begun:
+            yield begun
+        while not self.is_final:
+            chunk = await anext(self._chunks, None)
+            events = self._events(chunk) if chunk is not None else self._rest()
+            if piece := self._translated(events):
+                yield piece
+        await drain(self._chunks)
+
+    def _events(self, chunk: bytes) -> list[Event]:
+        events: list[Event] = []
+        feed = self._decoder.feed
+        for frame in self._reader.feed(chunk):
+            events += feed(frame)
+        return events
+
+    def _rest(self) -> list[Event]:
+        events: list[Event] = []
+        for frame in self._reader.close():
+            events += self._decoder.feed(frame)
+        if not (events and isinstance(events[-1], End)):
+            events += self._decoder.close()
+        return events
+
+    def _translated(self, events: list[Event]) -> bytes:
+        encode = self._encoder.encode
+        out = []
+        for event in events:
+            kind = type(event)
+            if kind is UsageUpdate or kind is Start:
+                usage = event.usage  # type: ignore[attr-defined]  # both kinds have it; isinstance costs more
+                if usage is not None:
+                    self.usage = self.usage.merged(usage) if self.usage else usage
+            elif kind is PartStart or kind is Stopped:
+                self._has_content = True
+            elif kind is StreamError:
+                raise StreamFailed(event.info)  # type: ignore[attr-defined]  # as above
+            elif kind is End:
+                self.is_final = True
+            out.append(encode(event))
+        return b"".join(out)
+
+    def error(self, info: ErrorInfo) -> bytes:
+        return self._encoder.error(info)
+
+    async def close(self) -> None:
+        await self._response.close()
+
+
+async def drain(chunks: AsyncIterator[bytes]) -> None:
+    """Read to the end of the body, so that the connection serves again; give up after LINGER_S."""
+    try:
+        async with asyncio.timeout(LINGER_S):
+            async for _ in chunks:
+                pass
+    except (TimeoutError, UpstreamError):
+        return  # the answer is complete; only the connection is lost

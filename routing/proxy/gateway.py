@@ -1,0 +1,33 @@
+"""What one process's proxy is made of: built once in ``cliproxy_site/asgi.py`` and passed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from providers.upstream.client import UpstreamClient
+from routing.core.state import RoutingState
+from routing.core.table import RoutingTable
+from routing.proxy.metrics import Metrics
+from routing.proxy.record import Ledger
+
+
+class TableSource(Protocol):
+    """Where the table in force is found; it may be another one at the next look."""
+
+    table: RoutingTable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gateway:
+    """``digest`` turns a client key into its stored form; ``clock`` is Unix seconds; ``body_limit`` bytes."""
+
+    live: TableSource
+    state: RoutingState
+    client: UpstreamClient
+    ledger: Ledger
+    digest: Callable[[str], str]
+    clock: Callable[[], float]
+    body_limit: int
+    metrics: Metrics = field(default_factory=Metrics)

@@ -1,0 +1,113 @@
+"""What is known of an exchange in the end: one spooled usage line and one log line."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Protocol
+
+from providers.translation.model import Usage
+from routing.core.resolve import Candidate
+from routing.core.table import ClientEntry
+from routing.usage import UsageLine
+
+logger = logging.getLogger("routing.proxy")
+
+
+class Ledger(Protocol):
+    """Where lines go; ``routing.usage.Spool`` in service."""
+
+    def append(self, line: UsageLine) -> None: ...
+
+
+class Record:
+    """Collects the facts of one exchange. ``write`` puts them down once; later calls do nothing."""
+
+    __slots__ = (
+        "attempts",
+        "client",
+        "client_format",
+        "dropped",
+        "exchange_id",
+        "first_byte_ms",
+        "is_stream",
+        "is_written",
+        "request_id",
+        "route_model",
+        "served_by",
+        "started_at",
+        "usage",
+    )
+
+    def __init__(self, exchange_id: str, request_id: str, client_format: str, started_at: float) -> None:
+        self.exchange_id = exchange_id
+        self.request_id = request_id
+        self.client_format = client_format
+        self.started_at = started_at
+        self.client: ClientEntry | None = None
+        self.route_model = ""
+        self.is_stream = False
+        self.served_by: Candidate | None = None
+        self.attempts: list[dict[str, Any]] = []
+        self.dropped: tuple[str, ...] = ()
+        self.usage: Usage | None = None
+        self.first_byte_ms: float | None = None
+        self.is_written = False
+
+    def write(
+        self, ledger: Ledger, *, status: int, outcome: str, duration_ms: float, error_code: str = ""
+    ) -> None:
+        if self.is_written:
+            return
+        self.is_written = True
+        if self.client is not None:
+            ledger.append(self._line(status, outcome, duration_ms, error_code))
+        if logger.isEnabledFor(logging.INFO):
+            self._log(status, outcome, duration_ms, error_code)
+
+    def _line(self, status: int, outcome: str, duration_ms: float, error_code: str) -> UsageLine:
+        client, usage, served = self.client, self.usage, self.served_by
+        credential = served.credential if served else None
+        return UsageLine(
+            exchange_id=self.exchange_id,
+            request_id=self.request_id,
+            started_at=self.started_at,
+            client_key_id=client.id if client else None,
+            client_key_label=client.label if client else "",
+            client_format=self.client_format,
+            route_model=self.route_model[:300],
+            upstream_model=served.model[:300] if served else "",
+            provider_key=credential.provider_key if credential else "",
+            credential_id=credential.id if credential else None,
+            credential_label=(credential.label or credential.fingerprint) if credential else "",
+            is_stream=self.is_stream,
+            status=status,
+            outcome=outcome,
+            error_code=error_code[:64],
+            attempts=self.attempts,
+            dropped=self.dropped,
+            input_tokens=usage.input_total if usage else None,
+            output_tokens=usage.output_total if usage else None,
+            cached_tokens=usage.cache_read if usage else None,
+            reasoning_tokens=usage.reasoning if usage else None,
+            first_byte_ms=round(self.first_byte_ms, 2) if self.first_byte_ms is not None else None,
+            duration_ms=round(duration_ms, 2),
+        )
+
+    def _log(self, status: int, outcome: str, duration_ms: float, error_code: str) -> None:
+        served, usage = self.served_by, self.usage
+        fields: dict[str, Any] = {
+            "id": self.request_id,
+            "key": self.client.id if self.client else None,
+            "model": self.route_model[:200] or None,
+            "provider": served.credential.provider_key if served else None,
+            "credential": served.credential.id if served else None,
+            "status": status,
+            "outcome": outcome,
+            "error": error_code or None,
+            "attempts": len(self.attempts),
+            "in": usage.input_total if usage else None,
+            "out": usage.output_total if usage else None,
+            "ms": round(duration_ms, 1),
+        }
+        level = logging.INFO if status < 500 else logging.WARNING
+        logger.log(level, "exchange", extra={"fields": fields})

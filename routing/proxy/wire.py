@@ -1,0 +1,68 @@
+"""ASGI messages in and out: header lookup, whole answers, errors in the caller's format."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+import msgspec
+
+from providers.errors import GatewayError
+from providers.translation.model import ErrorInfo
+from providers.translation.registry import CODECS
+from providers.values import Format
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+JSON = (b"content-type", b"application/json")
+
+
+def client_headers(scope: Scope) -> dict[str, str]:
+    """The request's headers, lower-case names; the last value of a repeated one."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+async def send_whole(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    """A whole answer in two messages, with its length."""
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_json(send: Send, status: int, value: Any, headers: Headers | None = None) -> None:
+    await send_whole(send, status, [JSON, *(headers or [])], msgspec.json.encode(value))
+
+
+def error_info(error: GatewayError) -> ErrorInfo:
+    return ErrorInfo(
+        status=error.client_status,
+        message=error.message,
+        type=error.error_type,
+        code=error.code,
+        param=error.param,
+        retry_after_s=error.retry_after_s,
+    )
+
+
+def error_body(error: GatewayError, dialect: Format) -> bytes:
+    """``error`` in the form that clients of ``dialect`` expect."""
+    return msgspec.json.encode(CODECS[dialect].encode_error(error_info(error)))
+
+
+def error_headers(error: GatewayError) -> Headers:
+    if error.retry_after_s is None:
+        return [JSON]
+    return [JSON, (b"retry-after", str(max(1, round(error.retry_after_s + 0.499))).encode())]
+
+
+def dialect_of(path: str) -> Format:
+    """Whose errors a path answers with."""
+    if path.startswith("/v1/messages"):
+        return Format.CLAUDE
+    if path.startswith("/v1beta"):
+        return Format.GEMINI
+    return Format.OPENAI

@@ -1,0 +1,293 @@
+"""Database rows -> one immutable RoutingTable.
+
+Order of transformations for a key-based credential (``docs/routing.md``): aliases give the visible ids,
+exclusions are tested against these, the prefix comes last. Runs off the event loop: it reads the database.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+import msgspec
+from django.db import transaction
+
+from providers import secrets
+from providers.adapters.base import Adapter, CatalogueModel
+from providers.adapters.registry import UnknownAdapter, adapter_for
+from providers.entries import entry_of
+from providers.models import Credential, Origin, Provider
+from providers.secrets import SecretsError
+from providers.values import CredentialEntry
+from routing import revision
+from routing.core.exclusions import first_match
+from routing.core.table import (
+    ClientEntry,
+    Offer,
+    OpenOffer,
+    RegisteredModel,
+    Rejection,
+    RouteSettings,
+    RoutingTable,
+)
+from routing.models import ClientKey, GatewaySettings, ModelAlias, ModelExclusion
+
+logger = logging.getLogger("routing.table")
+
+
+def build() -> RoutingTable:
+    """Read every row that routing depends on, in one transaction, and return the table.
+
+    A credential that cannot be used (its key is lost, its kind is gone) is left out with a logged error;
+    the others go on serving.
+    """
+    with transaction.atomic():
+        number = revision.current()
+        settings_row = GatewaySettings.objects.filter(pk=1).first() or GatewaySettings()
+        credentials = list(Credential.objects.select_related("provider").order_by("provider__key", "id"))
+        aliases = list(ModelAlias.objects.order_by("position", "id"))
+        exclusions = list(ModelExclusion.objects.all())
+        keys = list(ClientKey.objects.all())
+    settings = _settings(settings_row)
+    draft = _Draft(settings.force_model_prefix)
+    rules = _RulesByOwner(aliases, exclusions)
+    default_proxy = _revealed(settings_row.proxy_token)
+    for credential in credentials:
+        draft.add(credential, rules, default_proxy)
+    return RoutingTable(
+        revision=number,
+        clients={key.digest: _client(key) for key in keys},
+        models=draft.models(),
+        open_prefixes={prefix: tuple(offers) for prefix, offers in draft.open_prefixes.items()},
+        open_offers=tuple(draft.open_offers),
+        hidden={model_id: tuple(reasons) for model_id, reasons in draft.hidden.items()},
+        settings=settings,
+        cleared_at={
+            credential.pk: credential.cooldowns_cleared_at.timestamp()
+            for credential in credentials
+            if credential.cooldowns_cleared_at
+        },
+    )
+
+
+def _revealed(token: str) -> str:
+    try:
+        return secrets.reveal(token)
+    except SecretsError as error:
+        logger.error("the gateway's proxy address cannot be opened: %s", error)
+        return ""
+
+
+def _settings(row: GatewaySettings) -> RouteSettings:
+    return RouteSettings(
+        request_retry=row.request_retry,
+        max_retry_credentials=row.max_retry_credentials,
+        max_retry_interval_s=float(row.max_retry_interval_s),
+        transient_cooldown_s=row.transient_cooldown_s,
+        disable_cooling=row.disable_cooling,
+        force_model_prefix=row.force_model_prefix,
+        debug=row.debug,
+    )
+
+
+def _client(key: ClientKey) -> ClientEntry:
+    return ClientEntry(
+        id=key.pk,
+        label=key.note or key.fingerprint,
+        enabled=key.enabled,
+        expires_at=key.expires_at.timestamp() if key.expires_at else None,
+        allowed=tuple(str(pattern).lower() for pattern in key.allowed_models),
+    )
+
+
+class _RulesByOwner:
+    """Aliases and exclusions, found by the credential or the provider that they hold for."""
+
+    def __init__(self, aliases: Iterable[ModelAlias], exclusions: Iterable[ModelExclusion]) -> None:
+        self._aliases: defaultdict[tuple[str, int], list[ModelAlias]] = defaultdict(list)
+        self._patterns: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
+        for alias in aliases:
+            self._aliases[_owner(alias)].append(alias)
+        for exclusion in exclusions:
+            self._patterns[_owner(exclusion)].append(exclusion.pattern)
+
+    def aliases(self, credential: Credential) -> list[ModelAlias]:
+        return self._aliases["credential", credential.pk] + self._aliases["provider", credential.provider_id]
+
+    def patterns(self, credential: Credential) -> tuple[str, ...]:
+        own = self._patterns["credential", credential.pk]
+        return tuple(own + self._patterns["provider", credential.provider_id])
+
+
+def _owner(row: ModelAlias | ModelExclusion) -> tuple[str, int]:
+    if row.credential_id is not None:
+        return "credential", row.credential_id
+    return "provider", row.provider_id
+
+
+class _Listing(msgspec.Struct, frozen=True, kw_only=True):
+    """One visible id of one credential, before exclusions and prefix."""
+
+    id: str
+    members: tuple[str, ...]
+    force_mapping: bool = False
+    model: CatalogueModel
+
+
+class _Draft:
+    """The table under construction: credentials are added one by one."""
+
+    def __init__(self, force_prefix: bool) -> None:
+        self._force_prefix = force_prefix
+        self._offers: dict[str, list[Offer]] = defaultdict(list)
+        self._described: dict[str, CatalogueModel] = {}
+        self.open_prefixes: dict[str, list[OpenOffer]] = defaultdict(list)
+        self.open_offers: list[OpenOffer] = []
+        self.hidden: dict[str, list[Rejection]] = defaultdict(list)
+
+    def add(self, credential: Credential, rules: _RulesByOwner, default_proxy: str) -> None:
+        provider = credential.provider
+        try:
+            adapter = adapter_for(provider.adapter)
+            entry = entry_of(credential, default_proxy)
+        except (SecretsError, UnknownAdapter) as error:
+            logger.error("credential %s of %s cannot be used: %s", credential.pk, provider.key, error)
+            return
+        aliases = rules.aliases(credential)
+        patterns = rules.patterns(credential)
+        listings = list(_listings(provider, adapter, aliases))
+        for listing in listings:
+            self._list(entry, adapter, listing, credential, patterns)
+        if credential.enabled and provider.enabled and not _is_closed(provider, aliases):
+            offer = OpenOffer(credential=entry, excluded=patterns)
+            if entry.prefix:
+                self.open_prefixes[entry.prefix].append(offer)
+            elif adapter.open_ended:
+                self.open_offers.append(offer)
+
+    def _list(
+        self,
+        entry: CredentialEntry,
+        adapter: Adapter,
+        listing: _Listing,
+        credential: Credential,
+        patterns: tuple[str, ...],
+    ) -> None:
+        plain, prefixed = listing.id, f"{entry.prefix}/{listing.id}"
+        if not entry.prefix:
+            ids = [plain]
+        elif adapter.prefix_replaces_ids or self._force_prefix:
+            ids = [prefixed]
+            self._hide(plain, entry, "prefix", f"asked for as {prefixed}")
+        else:
+            ids = [plain, prefixed]
+        pattern = first_match(patterns, listing.id)
+        for model_id in ids:
+            if not (credential.enabled and credential.provider.enabled):
+                what = "credential" if credential.provider.enabled else "provider"
+                self._hide(model_id, entry, "disabled", f"the {what} is disabled")
+            elif pattern is not None:
+                self._hide(model_id, entry, "excluded", f"by pattern {pattern}")
+            else:
+                offer = Offer(credential=entry, members=listing.members, force_mapping=listing.force_mapping)
+                self._offers[model_id].append(offer)
+                self._described.setdefault(model_id, listing.model)
+
+    def _hide(self, model_id: str, entry: CredentialEntry, reason: str, detail: str) -> None:
+        self.hidden[model_id].append(
+            Rejection(
+                credential_id=entry.id,
+                provider_key=entry.provider_key,
+                reason=reason,
+                detail=detail,
+                model=model_id,
+            )
+        )
+
+    def models(self) -> dict[str, RegisteredModel]:
+        return {
+            model_id: _registered(model_id, self._offers[model_id], self._described[model_id])
+            for model_id in sorted(self._offers)
+        }
+
+
+def _registered(model_id: str, offers: list[Offer], described: CatalogueModel) -> RegisteredModel:
+    """Offers in routing order: providers with more credentials first, then by key, then by id."""
+    counts: defaultdict[str, int] = defaultdict(int)
+    for offer in offers:
+        counts[offer.credential.provider_key] += 1
+    ordered = sorted(
+        offers,
+        key=lambda offer: (
+            -counts[offer.credential.provider_key],
+            offer.credential.provider_key,
+            offer.credential.id,
+        ),
+    )
+    return RegisteredModel(
+        id=model_id,
+        offers=tuple(ordered),
+        owned_by=described.owned_by,
+        created=described.created,
+        display_name=described.display_name or model_id,
+        context_length=described.context_length,
+        max_output_tokens=described.max_output_tokens,
+    )
+
+
+def _is_closed(provider: Provider, aliases: list[ModelAlias]) -> bool:
+    """Whether the aliases are the whole list: a ``models`` block in the file says so, and an option does
+    for rows of the database; otherwise aliases stand beside the catalogue."""
+    if provider.options.get("only-listed"):
+        return True
+    return any(alias.origin == Origin.FILE for alias in aliases)
+
+
+def _listings(provider: Provider, adapter: Adapter, aliases: list[ModelAlias]) -> Iterator[_Listing]:
+    """The visible ids of a credential, each once (compared without case; the first wins)."""
+    catalogue = {model.id: model for model in (*adapter.catalogue, *discovered(provider))}
+    owner = adapter.owned_by or provider.name or provider.key
+    created = int(provider.created_at.timestamp())
+    seen: set[str] = set()
+    pools: dict[str, list[ModelAlias]] = {}
+    for alias in aliases:
+        pools.setdefault(alias.alias.lower(), []).append(alias)
+    for members in pools.values():
+        first = members[0]
+        seen.add(first.alias.lower())
+        known = catalogue.get(first.upstream_model) or CatalogueModel(id=first.upstream_model)
+        yield _Listing(
+            id=first.alias,
+            members=tuple(dict.fromkeys(member.upstream_model for member in members)),
+            force_mapping=any(member.force_mapping for member in members),
+            model=_owned(known, owner, created, display_name=first.display_name or first.alias),
+        )
+    if _is_closed(provider, aliases):
+        return
+    for model in catalogue.values():
+        if model.id.lower() not in seen:
+            seen.add(model.id.lower())
+            yield _Listing(
+                id=model.id,
+                members=(model.id,),
+                model=_owned(model, owner, created, display_name=model.display_name),
+            )
+
+
+def _owned(model: CatalogueModel, owner: str, created: int, *, display_name: str) -> CatalogueModel:
+    return msgspec.structs.replace(
+        model,
+        owned_by=model.owned_by or owner,
+        created=model.created or created,
+        display_name=display_name,
+    )
+
+
+def discovered(provider: Provider) -> tuple[CatalogueModel, ...]:
+    """The provider's own list as last read; what does not parse is ignored."""
+    try:
+        return tuple(msgspec.convert(provider.discovered_models, list[CatalogueModel]))
+    except msgspec.ValidationError:
+        logger.warning("the stored model list of %s is damaged; read it again", provider.key)
+        return ()

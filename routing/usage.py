@@ -1,0 +1,240 @@
+"""The ledger: every exchange is a line in a spool file before its last byte leaves, and a row soon after.
+
+Each process appends to its own file, which it holds locked, and one writer thread batches lines into the
+database. Lines are inserted by exchange id and a known id is ignored, so reading a file twice does no
+harm: after a crash the file is simply read again, by whoever finds it unlocked.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from django.db import DatabaseError, close_old_connections
+
+from routing.models import ClientKey, UsageRecord
+
+logger = logging.getLogger("routing.usage")
+
+ROTATE_BYTES = 8 * 1024 * 1024
+"""A spool file that is wholly in the database and larger than this is replaced by a new one."""
+BATCH_ROWS = 2000
+ADOPT_EVERY = 10
+"""Every so many flushes the writer looks for files that a dead process left."""
+
+
+class UsageLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One exchange as spooled. Times: ``started_at`` Unix seconds, ``*_ms`` milliseconds. Tokens are
+    canonical (input includes cached, output includes reasoning); None means the upstream did not say."""
+
+    exchange_id: str
+    request_id: str
+    started_at: float
+    client_key_id: int | None
+    client_key_label: str
+    client_format: str
+    route_model: str
+    status: int
+    outcome: str
+    duration_ms: float
+    upstream_model: str = ""
+    provider_key: str = ""
+    credential_id: int | None = None
+    credential_label: str = ""
+    is_stream: bool = False
+    error_code: str = ""
+    attempts: list[dict[str, Any]] = []
+    dropped: tuple[str, ...] = ()
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    first_byte_ms: float | None = None
+
+
+ENCODER = msgspec.json.Encoder()
+DECODER = msgspec.json.Decoder(UsageLine)
+
+
+class Spool:
+    """This process's spool file. ``append`` is one ``write`` call, cheap enough for the hot path."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._open()
+
+    def _open(self) -> None:
+        path = self._folder / f"usage-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
+        # Locked before it has its name, so that no other process can take it for a dead one's.
+        draft = path.with_suffix(".new")
+        self._file = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        draft.rename(path)
+        self.path = path
+        self._read_from = 0
+
+    def append(self, line: UsageLine) -> None:
+        """Put ``line`` on disk. A full disk is logged and costs the record, not the request."""
+        data = ENCODER.encode(line) + b"\n"
+        try:
+            with self._lock:  # against the swap of files in ``done``
+                os.write(self._file, data)
+        except OSError as error:
+            logger.error("a usage record could not be spooled: %s", error.strerror)
+
+    def pending(self) -> tuple[list[UsageLine], int]:
+        """Up to BATCH_ROWS lines not yet written, and the offset behind them (for ``done``)."""
+        data = os.pread(self._file, ROTATE_BYTES, self._read_from)
+        lines: list[UsageLine] = []
+        consumed = 0
+        for raw in data.splitlines(keepends=True):
+            if not raw.endswith(b"\n") or len(lines) == BATCH_ROWS:
+                break
+            consumed += len(raw)
+            if (line := _parsed(raw)) is not None:
+                lines.append(line)
+        return lines, self._read_from + consumed
+
+    def done(self, offset: int) -> None:
+        """Everything before ``offset`` is in the database; start a new file when this one is long."""
+        self._read_from = offset
+        if offset < ROTATE_BYTES:
+            return
+        with self._lock:
+            if os.fstat(self._file).st_size == offset:
+                old, path = self._file, self.path
+                self._open()
+                path.unlink(missing_ok=True)
+                os.close(old)
+
+    def close(self) -> None:
+        """Remove the file when all of it was written; else leave it for the next start."""
+        lines, _ = self.pending()
+        if not lines:
+            self.path.unlink(missing_ok=True)
+        os.close(self._file)
+
+
+def _parsed(raw: bytes) -> UsageLine | None:
+    try:
+        return DECODER.decode(raw)
+    except msgspec.DecodeError:
+        logger.error("a damaged usage record of %d bytes was left out", len(raw))
+        return None
+
+
+def write(lines: list[UsageLine]) -> int:
+    """Insert ``lines``; those already there are left alone. Returns how many were given. Blocking."""
+    UsageRecord.objects.bulk_create([_row(line) for line in lines], batch_size=500, ignore_conflicts=True)
+    return len(lines)
+
+
+def _row(line: UsageLine) -> UsageRecord:
+    values = msgspec.structs.asdict(line)
+    values["started_at"] = datetime.fromtimestamp(line.started_at, UTC)
+    values["dropped"] = list(line.dropped)
+    return UsageRecord(**values)
+
+
+def _touch_keys(lines: list[UsageLine]) -> None:
+    """Note when each client key was last used; by ``update``, so that routing does not notice."""
+    latest: dict[int, float] = {}
+    for line in lines:
+        if line.client_key_id is not None:
+            latest[line.client_key_id] = max(latest.get(line.client_key_id, 0.0), line.started_at)
+    for key_id, moment in latest.items():
+        ClientKey.objects.filter(pk=key_id).update(last_used_at=datetime.fromtimestamp(moment, UTC))
+
+
+class UsageWriter:
+    """The one thread that moves spooled lines into the database."""
+
+    def __init__(self, spool: Spool, interval_s: float) -> None:
+        self._spool = spool
+        self._interval_s = interval_s
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="usage-writer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """Write what is left and end the thread. Blocking."""
+        self._stopping.set()
+        self._thread.join(timeout_s)
+        self._spool.close()
+
+    def _run(self) -> None:
+        rounds = 0
+        while True:
+            is_last = self._stopping.wait(self._interval_s)
+            try:
+                close_old_connections()
+                if rounds % ADOPT_EVERY == 0:
+                    adopt(self._spool.path.parent)
+                while self._flush():
+                    pass
+            except DatabaseError as error:
+                logger.error("usage records wait in the spool, the database refuses them: %s", error)
+            rounds += 1
+            if is_last:
+                close_old_connections()
+                return
+
+    def _flush(self) -> int:
+        lines, offset = self._spool.pending()
+        if lines:
+            write(lines)
+            _touch_keys(lines)
+        self._spool.done(offset)
+        return len(lines)
+
+
+def adopt(folder: Path) -> int:
+    """Write and remove the files of processes that died. Returns how many lines were read.
+
+    A file is dead when its lock can be taken: the kernel drops a lock with its process.
+    """
+    adopted = 0
+    for path in sorted(folder.glob("usage-*.jsonl")):
+        try:
+            handle = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        else:
+            for batch in _batches(path):
+                adopted += write(batch)
+            path.unlink(missing_ok=True)
+        finally:
+            os.close(handle)
+    if adopted:
+        logger.info("adopted %d usage records that a stopped process had left", adopted)
+    return adopted
+
+
+def _batches(path: Path) -> Iterator[list[UsageLine]]:
+    batch: list[UsageLine] = []
+    with path.open("rb") as file:
+        for raw in file:
+            line = _parsed(raw)  # a torn last line, cut by the crash, is logged and left out
+            if line is not None:
+                batch.append(line)
+            if len(batch) == BATCH_ROWS:
+                yield batch
+                batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,155 @@
+"""YAML is read with its lines, and what is wrong with it is told in one sentence with its line."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from management_api.config import document
+from management_api.config.document import Mapping, Scalar, ScalarKind, Sequence
+from management_api.config.problems import ConfigRefused
+
+
+def refusal(content: bytes | str) -> list[str]:
+    with pytest.raises(ConfigRefused) as caught:
+        document.parse(content)
+    return str(caught.value).split("\n")
+
+
+def test_every_value_knows_its_line_and_its_text_as_written():
+    root = document.parse("# first\nport: 0123\nkeys:\n  - 'a'\n  - b\n").root
+    assert root.entries["port"].line == 2
+    assert root.entries["port"].value == Scalar("0123", ScalarKind.INTEGER, 2)
+    keys = root.entries["keys"].value
+    assert isinstance(keys, Sequence)
+    assert keys.items == (
+        Scalar("a", ScalarKind.TEXT, 4, plain=False),
+        Scalar("b", ScalarKind.TEXT, 5),
+    )
+
+
+def test_the_text_is_kept_so_that_it_can_be_edited():
+    text = "a: 1 # why\n"
+    assert document.parse(text).text == text
+
+
+def test_the_hash_is_of_the_bytes():
+    first, second = document.parse("a: 1\n"), document.parse("a: 1 \n")
+    assert len(first.content_hash) == 64
+    assert first.content_hash != second.content_hash
+
+
+def test_a_byte_order_mark_is_skipped():
+    assert list(document.parse(b"\xef\xbb\xbfa: 1\n").root.entries) == ["a"]
+
+
+def test_merged_keys_give_way_to_own_keys():
+    root = document.parse("x: &x {a: 1, b: 2}\ny: &y {b: 3, c: 4}\nz:\n  <<: [*x, *y]\n  a: 9\n").root
+    merged = root.entries["z"].value
+    assert isinstance(merged, Mapping)
+    values = {key: entry.value.text for key, entry in merged.entries.items() if isinstance(entry.value, Scalar)}
+    assert values == {"a": "9", "b": "2", "c": "4"}
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("a: 1\na: 2\n", 2, "`a` is given twice; line 1 has it first"),
+        ("x:\n  - b: 1\n    c: 2\n    b: 3\n", 4, "`b` is given twice; line 2"),
+        ("a:\n\t- b\n", 2, "tab"),
+        ("a: b: c\n", 1, "in quotes"),
+        ("a: 1\nb: [1, 2\nc: 3\n", 3, "closing bracket"),
+        ('a: "b\n', 2, "never closed"),
+        ("a: *q\n", 1, "anchor"),
+        ("a: 1\n---\nb: 2\n", 2, "one document"),
+        ("a:\n  b: 1\n c: 2\n", 3, "indentation"),
+        ("port: 1\nfoo\n", 2, "without `:`"),
+        ("a: 1\nb: !!python/object:os.system x\n", 2, "tag"),
+        ("a: !thing {b: 1}\n", 1, "tag"),
+        ("a: 1\n? [b]\n: c\n", 2, "a key must be text"),
+        ("a: 1\nb: \x07\n", 2, "control character"),
+        ("- a\n- b\n", 1, "mapping of keys to values"),
+        ("just text\n", 1, "mapping of keys to values"),
+        ("a: &a [1, *a]\n", 1, "contains itself"),
+        ("a: 1\nb:\n  <<: 5\n", 3, "alias of a mapping"),
+    ],
+)
+def test_a_mistake_of_syntax_is_named_with_its_line(text, line, words):
+    (message,) = refusal(text)
+    assert message.startswith(f"config.yaml line {line}: "), message
+    assert words in message
+
+
+def test_several_mistakes_are_named_at_once():
+    assert len(refusal("a: 1\na: 2\nb: !x y\nb: 3\n")) == 3
+
+
+def test_a_refusal_never_quotes_a_value():
+    assert not any("sk-secret" in message for message in refusal("k: sk-secret\nk: sk-secret-2\n"))
+    assert not any("sk-secret" in message for message in refusal("k: [sk-secret\nb: sk-secret: 1\n"))
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", "# only a comment\n", b""])
+def test_an_empty_file_is_refused(content):
+    assert refusal(content) == ["config.yaml: the file is empty; write at least one key, or start without it"]
+
+
+def test_text_that_is_not_utf8_is_refused_with_its_line():
+    (message,) = refusal("a: 1\nb: é\n".encode("latin-1"))
+    assert message == "config.yaml line 2: the text is not UTF-8; save the file as UTF-8"
+
+
+def test_anchors_that_unfold_without_end_are_refused():
+    levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 30)]
+    (message,) = refusal("\n".join(levels))
+    assert "anchors unfold" in message
+
+
+def test_merges_that_unfold_without_end_are_refused():
+    levels = ["a0: &a0 {k: [x, x, x, x, x, x, x, x, x, x]}"]
+    levels += [f"a{n}: &a{n} {{p: *a{n - 1}, q: *a{n - 1}, <<: *a{n - 1}}}" for n in range(1, 30)]
+    (message,) = refusal("\n".join(levels))
+    assert "anchors unfold" in message
+
+
+def test_values_nested_too_deeply_are_refused():
+    (message,) = refusal("a: " + "[" * 5000 + "]" * 5000)
+    assert "nested too deeply" in message
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigRefused, match=r"gone\.yaml does not exist"):
+        document.load(tmp_path / "gone.yaml")
+
+
+def test_a_folder_is_not_a_file(tmp_path):
+    with pytest.raises(ConfigRefused, match="is a directory, not a file"):
+        document.load(tmp_path)
+
+
+def test_a_pipe_is_not_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigRefused, match="is not a regular file"):
+        document.load(tmp_path / "pipe")
+
+
+def test_a_path_that_cannot_be_opened_is_refused_with_the_reason(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ConfigRefused, match="cannot be read: Not a directory"):
+        document.load(tmp_path / "file" / "config.yaml")
+
+
+def test_a_huge_file_is_refused_without_being_parsed(tmp_path):
+    path = tmp_path / "big.yaml"
+    path.write_bytes(b"#" * (document.SIZE_LIMIT_BYTES + 1))
+    with pytest.raises(ConfigRefused, match=r"big\.yaml: the file is larger than 10 MiB"):
+        document.load(path)
+
+
+def test_messages_carry_the_name_of_the_file(tmp_path):
+    path = tmp_path / "gateway.yaml"
+    path.write_text("a: [\n")
+    with pytest.raises(ConfigRefused, match=r"^gateway\.yaml line \d"):
+        document.load(path)

@@ -1,0 +1,226 @@
+"""Turns and instructions, written as ``messages[]``."""
+
+from __future__ import annotations
+
+import pytest
+
+from providers.translation.codec import Capabilities, Untranslatable
+from providers.translation.codecs.openai.codec import CODEC
+from providers.translation.model import (
+    CacheMark,
+    Instruction,
+    Media,
+    Part,
+    Reasoning,
+    Request,
+    Role,
+    Signature,
+    Text,
+    ToolCall,
+    ToolResult,
+    Turn,
+    Unknown,
+)
+from providers.values import Format
+
+IMAGE = Media(kind="image", mime="image/png", data="AAAA")
+
+
+def user(*parts: Part) -> Turn:
+    return Turn(role=Role.USER, parts=parts)
+
+
+def assistant(*parts: Part) -> Turn:
+    return Turn(role=Role.ASSISTANT, parts=parts)
+
+
+def call(name: str) -> ToolCall:
+    return ToolCall(id=name, name=f"tool_{name}")
+
+
+def result(name: str, *parts: Part, **fields) -> ToolResult:
+    return ToolResult(call_id=name, parts=parts, **fields)
+
+
+def write(*turns: Turn, instructions=(), **capabilities):
+    request = Request(model="m", turns=turns, instructions=instructions)
+    return CODEC.encode_request(request, "up", Capabilities(**capabilities))
+
+
+def messages(*turns: Turn, **options):
+    return write(*turns, **options).body["messages"]
+
+
+def outline(*turns: Turn, **options) -> list[str]:
+    return [message["role"] for message in messages(*turns, **options)]
+
+
+def test_calls_without_arguments_get_an_empty_object():
+    (message,) = messages(assistant(call("a")))
+    assert message == {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "a", "type": "function", "function": {"name": "tool_a", "arguments": "{}"}}],
+    }
+
+
+def test_media_in_results_move_behind_the_last_tool_message_of_the_batch():
+    found = messages(
+        assistant(call("a"), call("b")),
+        user(result("a", Text(text="see"), IMAGE), result("b", Text(text="two")), Text(text="Next")),
+    )
+    assert [message["role"] for message in found] == ["assistant", "tool", "tool", "user"]
+    assert found[1]["content"].startswith("see\n")
+    assert found[2]["content"] == "two"
+    kinds = [part["type"] for part in found[3]["content"]]
+    assert kinds == ["text", "image_url", "text"]
+    assert "a" in found[3]["content"][0]["text"]
+
+
+def test_media_in_the_last_result_still_arrive():
+    found = messages(assistant(call("a")), user(result("a", IMAGE)))
+    assert [message["role"] for message in found] == ["assistant", "tool", "user"]
+
+
+def test_results_in_several_turns_stay_behind_their_calls():
+    found = messages(
+        assistant(call("a"), call("b")),
+        user(result("a", IMAGE), Text(text="note")),
+        user(result("b", Text(text="two"))),
+    )
+    assert [message["role"] for message in found] == ["assistant", "tool", "tool", "user"]
+
+
+def test_results_go_before_texts_that_stood_before_them():
+    found = messages(assistant(call("a")), user(Text(text="first"), result("a", Text(text="1"))))
+    assert [message["role"] for message in found] == ["assistant", "tool", "user"]
+
+
+def test_the_last_of_two_results_for_one_call_counts():
+    found = messages(assistant(call("a")), user(result("a", Text(text="1")), result("a", Text(text="2"))))
+    assert [message.get("content") for message in found] == [None, "2"]
+
+
+def test_a_result_without_its_call_becomes_text_of_the_user():
+    (message,) = messages(user(result("ghost", Text(text="42"))))
+    assert message["role"] == "user"
+    assert "ghost" in message["content"]
+    assert "42" in message["content"]
+
+
+def test_a_structured_result_is_json_text_and_an_empty_one_an_empty_string():
+    found = messages(
+        assistant(call("a"), call("b")), user(result("a", value={"n": 2**60, "é": 1}), result("b"))
+    )
+    assert [message["content"] for message in found[1:]] == ['{"n":1152921504606846976,"é":1}', ""]
+
+
+def test_an_assistant_turn_split_around_calls_becomes_one_message():
+    found = messages(
+        assistant(call("a")), assistant(Text(text="b")), assistant(call("c")), user(result("a"), result("c"))
+    )
+    assert [message["role"] for message in found] == ["assistant", "tool", "tool"]
+    assert found[0]["content"] == "b"
+    assert [item["id"] for item in found[0]["tool_calls"]] == ["a", "c"]
+
+
+def test_instructions_keep_their_place_but_never_split_a_batch():
+    def at(position):
+        return Instruction(parts=(Text(text="i"),), position=position)
+
+    turns = (user(Text(text="u")), assistant(call("a")), user(result("a")), user(Text(text="v")))
+    assert outline(*turns, instructions=(at(None), at(1), at(3), at(4))) == [
+        "system", "user", "system", "assistant", "tool", "system", "user", "system",
+    ]  # fmt: skip
+    assert outline(*turns, instructions=(at(2),)) == ["user", "assistant", "tool", "system", "user"]
+    split = (assistant(call("a")), assistant(Text(text="b")), user(result("a")))
+    assert outline(*split, instructions=(at(1),)) == ["assistant", "tool", "system"]
+
+
+def test_several_instruction_parts_join_to_one_string():
+    instruction = Instruction(parts=(Text(text="a"), Text(text="b")))
+    assert messages(user(Text(text="u")), instructions=(instruction,))[0]["content"] == "a\nb"
+
+
+def test_thoughts_go_back_only_where_the_vendor_wants_them():
+    turn = assistant(Reasoning(text="hmm", signature=Signature("s", Format.CLAUDE)), Text(text="hi"))
+    encoded = write(turn)
+    assert "reasoning_content" not in encoded.body["messages"][0]
+    assert encoded.dropped == ("messages[0].reasoning",)
+    assert messages(turn, reasoning_in_history=True)[0]["reasoning_content"] == "hmm"
+
+
+def test_a_google_signature_goes_back_only_to_googles_shim():
+    signed = ToolCall(id="a", name="f", signature=Signature("c2ln", Format.GEMINI))
+    assert "extra_content" not in messages(assistant(signed))[0]["tool_calls"][0]
+    shim = messages(assistant(signed), signatures_required=True)[0]["tool_calls"][0]
+    assert shim["extra_content"] == {"google": {"thought_signature": "c2ln"}}
+    foreign = ToolCall(id="a", name="f", signature=Signature("c2ln", Format.CLAUDE))
+    assert "extra_content" not in messages(assistant(foreign), signatures_required=True)[0]["tool_calls"][0]
+
+
+def test_media_of_the_assistant_move_to_the_next_user_message():
+    found = messages(assistant(Text(text="here"), IMAGE), user(Text(text="nice")))
+    assert [message["role"] for message in found] == ["assistant", "user"]
+    assert [part["type"] for part in found[1]["content"]] == ["image_url", "text"]
+
+
+@pytest.mark.parametrize(
+    ("media", "expected"),
+    [
+        (IMAGE, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}),
+        (
+            Media(kind="image", url="https://x.example", detail="original"),
+            {"type": "image_url", "image_url": {"url": "https://x.example", "detail": "high"}},
+        ),
+        (
+            Media(kind="audio", mime="audio/mpeg", data="AA"),
+            {"type": "input_audio", "input_audio": {"data": "AA", "format": "mp3"}},
+        ),
+        (
+            Media(kind="document", mime="application/pdf", data="AA", title="T"),
+            {"type": "file", "file": {"filename": "T", "file_data": "data:application/pdf;base64,AA"}},
+        ),
+        (
+            Media(kind="document", mime="application/pdf", data="AA"),
+            {
+                "type": "file",
+                "file": {"filename": "document.pdf", "file_data": "data:application/pdf;base64,AA"},
+            },
+        ),
+    ],
+)
+def test_media_are_written(media, expected):
+    assert messages(user(media))[0]["content"] == [expected]
+
+
+def test_a_plain_text_document_becomes_text():
+    assert messages(user(Media(kind="document", text="body", title="T")))[0]["content"] == "T\n\nbody"
+
+
+@pytest.mark.parametrize(
+    "media",
+    [
+        Media(kind="video", mime="video/mp4", data="AA"),
+        Media(kind="audio", mime="audio/flac", data="AA"),
+        Media(kind="audio", url="https://x.example/a.wav"),
+        Media(kind="document", url="https://x.example/a.pdf"),
+    ],
+)
+def test_media_that_chat_completions_cannot_carry_are_refused(media):
+    with pytest.raises(Untranslatable) as caught:
+        messages(user(media))
+    assert caught.value.param == "messages[0]"
+
+
+def test_what_has_no_form_is_dropped_and_named():
+    foreign = Unknown(raw={"type": "server_tool_use"}, format=Format.CLAUDE)
+    encoded = write(user(Text(text="a", cache=CacheMark()), foreign))
+    assert encoded.dropped == ("messages.cache_control", "messages[0].server_tool_use")
+
+
+def test_an_over_long_call_id_is_shortened_alike_in_call_and_result():
+    long = "c" * 100
+    found = messages(assistant(ToolCall(id=long, name="f")), user(ToolResult(call_id=long)))
+    assert found[0]["tool_calls"][0]["id"] == found[1]["tool_call_id"]
+    assert len(found[1]["tool_call_id"]) <= 64
