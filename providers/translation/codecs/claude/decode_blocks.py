@@ -54,13 +54,21 @@ def decode_content(content: Json, param: str, call_names: CallNames) -> list[Par
                 pending = signature
                 continue
             if place is carrier.Place.LAST:
-                if parts:
-                    parts[-1] = _signed(parts[-1], signature)
+                _sign_last(parts, signature)
                 continue
         for part in _DECODERS.get(kind, _unknown)(block, path, call_names):
             parts.append(_signed(part, pending))
             pending = None
     return parts
+
+
+def _sign_last(parts: list[Part], signature: Signature | None) -> None:
+    """Give the state back to the part before it. Gemini may also sign a text that is empty."""
+    last = parts[-1] if parts else None
+    if isinstance(last, ToolCall | Text) and last.signature is None:
+        parts[-1] = _signed(last, signature)
+    elif signature is not None:
+        parts.append(Text(text="", signature=signature))
 
 
 def _signed(part: Part, signature: Signature | None) -> Part:
