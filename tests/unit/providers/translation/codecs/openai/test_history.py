@@ -12,6 +12,7 @@ from providers.translation.model import (
     Media,
     Part,
     Reasoning,
+    RefusalText,
     Request,
     Role,
     Signature,
@@ -224,3 +225,38 @@ def test_an_over_long_call_id_is_shortened_alike_in_call_and_result():
     found = messages(assistant(ToolCall(id=long, name="f")), user(ToolResult(call_id=long)))
     assert found[0]["tool_calls"][0]["id"] == found[1]["tool_call_id"]
     assert len(found[1]["tool_call_id"]) <= 64
+
+
+def test_parts_with_openais_own_fields_stay_parts():
+    mark = {Format.OPENAI: {"prompt_cache_breakpoint": {"mode": "explicit"}}}
+    marked = Text(text="a", cache=CacheMark(), ext=mark)
+    found = messages(user(marked), instructions=(Instruction(parts=(marked,)),))
+    expected = [{"type": "text", "text": "a", "prompt_cache_breakpoint": {"mode": "explicit"}}]
+    assert [message["content"] for message in found] == [expected, expected]
+
+
+def test_marks_flags_and_citations_without_a_place_are_named():
+    encoded = write(
+        assistant(Text(text="a", citations=({"url": "u"},)), ToolCall(id="a", name="f", cache=CacheMark())),
+        user(result("a", Text(text="x"), is_error=True, cache=CacheMark())),
+        instructions=(Instruction(parts=(Text(text="i", cache=CacheMark()),)),),
+    )
+    assert set(encoded.dropped) == {
+        "messages.cache_control",
+        "messages[0].citations",
+        "messages[1].is_error",
+    }
+
+
+def test_a_refusal_of_another_author_is_text_and_own_unknown_parts_stay():
+    own = Unknown(raw={"type": "new_part", "x": 1}, format=Format.OPENAI)
+    (message,) = messages(user(RefusalText(text="No"), own))
+    assert message["content"] == [{"type": "text", "text": "No"}, {"type": "new_part", "x": 1}]
+
+
+def test_names_and_files_by_id_are_written():
+    turn = Turn(role=Role.ASSISTANT, parts=(Text(text="a"),), name="bot")
+    file = Media(kind="document", file_id="file-1", filename="a.pdf")
+    found = messages(turn, user(file))
+    assert found[0]["name"] == "bot"
+    assert found[1]["content"] == [{"type": "file", "file": {"file_id": "file-1", "filename": "a.pdf"}}]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from providers.translation.codec import Capabilities, MalformedRequest, Untranslatable
 from providers.translation.codecs.openai.codec import CODEC
 from providers.translation.model import (
+    CacheMark,
     OutputConfig,
     ReasoningConfig,
     Request,
@@ -30,7 +31,10 @@ HELLO = (Turn(role=Role.USER, parts=(Text(text="Hi"),)),)
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({"stream": True, "stream_options": {"include_usage": True}}, {"stream": True, "include_usage": True}),
+        (
+            {"stream": True, "stream_options": {"include_usage": True}},
+            {"stream": True, "include_usage": True},
+        ),
         ({"max_tokens": 5, "max_completion_tokens": 7}, {"max_output_tokens": 7}),
         ({"max_tokens": 5}, {"max_output_tokens": 5}),
         ({"max_tokens": 5.0, "max_completion_tokens": None}, {"max_output_tokens": 5}),
@@ -51,17 +55,25 @@ HELLO = (Turn(role=Role.USER, parts=(Text(text="Hi"),)),)
         ({"response_format": {"type": "text"}}, {"output": OutputConfig()}),
         ({"response_format": {"type": "json_object"}}, {"output": OutputConfig(kind="json")}),
         (
-            {"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {}, "strict": True}}},
+            {
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": "n", "schema": {}, "strict": True},
+                }
+            },
             {"output": OutputConfig(kind="json_schema", name="n", schema={}, strict=True)},
         ),
-        ({"verbosity": "low", "modalities": ["text"]}, {"output": OutputConfig(verbosity="low", modalities=("text",))}),
+        (
+            {"verbosity": "low", "modalities": ["text"]},
+            {"output": OutputConfig(verbosity="low", modalities=("text",))},
+        ),
         ({"user": "u"}, {"user": "u"}),
         ({"metadata": {"a": "b"}, "store": False}, {"metadata": {"a": "b"}, "store": False}),
         ({"prompt_cache_key": "k", "service_tier": "flex"}, {"cache_key": "k", "service_tier": "flex"}),
         ({"parallel_tool_calls": False}, {"parallel": False}),
         ({"prediction": {"type": "content"}}, {"ext": {Format.OPENAI: {"prediction": {"type": "content"}}}}),
     ],
-)  # fmt: skip
+)
 def test_every_parameter_has_its_place(fields, expected):
     request = decode(**fields)
     assert {name: getattr(request, name) for name in expected} == expected
@@ -314,7 +326,10 @@ FULL = {
                 {"type": "image_url", "image_url": {"url": "https://x.example/a", "detail": "high"}},
                 {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}},
                 {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "mp3"}},
-                {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AAAA"}},
+                {
+                    "type": "file",
+                    "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AAAA"},
+                },
                 {"type": "file", "file": {"file_id": "file-1"}},
                 {"type": "text", "text": "and answer"},
             ],
@@ -353,7 +368,7 @@ FULL = {
     "service_tier": "flex",
     "prompt_cache_key": "k",
     "prediction": {"type": "content", "content": "x"},
-}  # fmt: skip
+}
 
 
 def test_a_full_request_written_again_is_the_same_body():
@@ -387,3 +402,39 @@ def test_decoding_what_was_encoded_gives_the_same_request(texts, temperature, li
         reasoning=ReasoningConfig(mode="on", effort=effort) if effort else ReasoningConfig(),
     )
     assert CODEC.decode_request(encode(request)) == request
+
+
+def test_duplicate_tools_and_marks_on_tools_are_dropped_and_named():
+    twice = (Tool(name="f", cache=CacheMark()), Tool(name="f"))
+    encoded = CODEC.encode_request(Request(model="m", turns=HELLO, tools=twice), "up", Capabilities())
+    assert len(encoded.body["tools"]) == 1
+    assert encoded.dropped == ("tools[0].cache_control", "tools[1]")
+
+
+def test_a_choice_among_no_known_tools_forbids_calls():
+    request = Request(
+        model="m",
+        turns=HELLO,
+        tools=(Tool(name="f"),),
+        tool_choice=ToolChoice(mode="allowed", names=("gone",)),
+    )
+    assert encode(request)["tool_choice"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent", "dropped"),
+    [
+        (("text",), ["text"], ()),
+        (("text", "audio"), ["text", "audio"], ()),
+        (("text", "image"), None, ("modalities.image",)),
+    ],
+)
+def test_modalities_that_the_format_lacks_are_dropped_and_named(asked, sent, dropped):
+    request = Request(model="m", turns=HELLO, output=OutputConfig(modalities=asked))
+    encoded = CODEC.encode_request(request, "up", Capabilities())
+    assert (encoded.body.get("modalities"), encoded.dropped) == (sent, dropped)
+
+
+def test_other_stream_options_survive():
+    request = decode(stream=True, stream_options={"include_obfuscation": False})
+    assert encode(request)["stream_options"] == {"include_obfuscation": False, "include_usage": True}

@@ -94,13 +94,15 @@ def write(neutral: Response, **changes) -> dict:
             model="fast",
             created=5,
             candidates=tuple(
-                Candidate(index=i, parts=(Text(text=str(i)),), stop=Stop(StopKind.END, "stop"), logprobs=LOGPROBS)
+                Candidate(
+                    index=i, parts=(Text(text=str(i)),), stop=Stop(StopKind.END, "stop"), logprobs=LOGPROBS
+                )
                 for i in range(2)
             ),
             ext={Format.OPENAI: {"system_fingerprint": "fp"}},
         ),
     ],
-)  # fmt: skip
+)
 def test_decoding_what_was_encoded_gives_the_same_answer(neutral):
     assert CODEC.decode_response(write(neutral), context()) == neutral
 
@@ -125,7 +127,9 @@ def test_decoding_what_was_encoded_gives_the_same_answer(neutral):
     ],
 )
 def test_the_reason_to_stop_is_read_with_its_precedence(message, finish, kind):
-    assert read(message, finish).candidates[0].stop.kind is kind
+    stop = read(message, finish).candidates[0].stop
+    assert stop is not None
+    assert stop.kind is kind
 
 
 @pytest.mark.parametrize(
@@ -172,7 +176,7 @@ def test_vendor_habits_are_read():
 def test_names_are_restored():
     ctx = context(names=NameMap({"ns.tool": "ns_tool"}))
     neutral = read({"tool_calls": [{"id": "a", "function": {"name": "ns_tool"}}]}, ctx=ctx)
-    assert neutral.candidates[0].parts[0].name == "ns.tool"
+    assert neutral.candidates[0].parts == (ToolCall(id="a", name="ns.tool"),)
 
 
 def test_content_is_null_beside_calls_and_empty_when_there_is_nothing():
@@ -254,3 +258,48 @@ def test_a_free_form_tool_gets_its_text_back_unwrapped():
 def test_what_is_no_answer_is_the_upstreams_fault(body):
     with pytest.raises(UpstreamProtocolError):
         CODEC.decode_response(body, context())
+
+
+def test_an_audio_answer_goes_through():
+    audio = {"id": "audio_1", "data": "AAAA", "expires_at": 9, "transcript": "Hi"}
+    neutral = read({"role": "assistant", "content": None, "audio": audio})
+    assert write(neutral)["choices"][0]["message"]["audio"] == audio
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ({"prompt_tokens": 3.0, "cached_tokens": 2}, Usage(input_total=3, cache_read=2)),
+        ({"prompt_tokens": "3", "completion_tokens": True, "total_tokens": -1}, None),
+        ({}, None),
+        ("x", None),
+        ({"prompt_tokens": 1, "prompt_tokens_details": None}, Usage(input_total=1)),
+    ],
+)
+def test_odd_usage_is_read_as_far_as_it_makes_sense(raw, expected):
+    assert read(usage=raw).usage == expected
+
+
+def test_a_cache_write_split_by_age_is_added_up():
+    usage = Usage(input_total=9, output_total=1, cache_write_5m=2, cache_write_1h=3)
+    assert write(response(Text(text="x"), usage=usage))["usage"]["prompt_tokens_details"] == {
+        "cache_write_tokens": 5
+    }
+
+
+def test_flat_and_broken_annotations_and_images_are_survived():
+    flat = {"type": "url_citation", "url": "https://x.example", "start_index": 0, "end_index": 2}
+    images = [7, {"image_url": "https://x.example/i.png"}, {"image_url": {"url": "data:image/png;base64,@"}}]
+    message = {"content": "Hi!", "annotations": [flat, {"type": "url_citation"}, 7], "images": images}
+    text, image = read(message).candidates[0].parts
+    assert text == Text(
+        text="Hi!",
+        citations=({"url": "https://x.example", "title": None, "start": 0, "end": 2, "text": "Hi"},),
+    )
+    assert image == Media(kind="image", url="https://x.example/i.png")
+
+
+def test_citations_without_a_span_cover_their_text_and_without_an_address_go():
+    body = write(response(Text(text="Hi!", citations=({"url": "https://x.example"}, {"title": "t"}))))
+    (note,) = body["choices"][0]["message"]["annotations"]
+    assert (note["url_citation"]["start_index"], note["url_citation"]["end_index"]) == (0, 3)
