@@ -3,8 +3,47 @@
 from __future__ import annotations
 
 from providers.adapters.base import Adapter
+from providers.adapters.claude import Claude
+from providers.adapters.deepseek import DeepSeek
+from providers.adapters.demo import Demo
+from providers.adapters.fireworks import Fireworks
+from providers.adapters.gemini import Gemini
+from providers.adapters.groq import Groq
+from providers.adapters.kilo import Kilo
+from providers.adapters.minimax import MiniMax
+from providers.adapters.mistral import Mistral
+from providers.adapters.nim import Nim
+from providers.adapters.novita import Novita
+from providers.adapters.openai import OpenAI
+from providers.adapters.openai_compatibility import OpenAICompatibility
+from providers.adapters.openrouter import OpenRouter
+from providers.adapters.roo import Roo
+from providers.adapters.siliconflow import SiliconFlow
+from providers.adapters.together import Together
+from providers.adapters.xai import XAI
+from providers.adapters.zen import Zen
 
-ADAPTERS: tuple[Adapter, ...] = ()
+ADAPTERS: tuple[Adapter, ...] = (
+    Claude(),
+    OpenAI(),
+    Gemini(),
+    OpenRouter(),
+    DeepSeek(),
+    Groq(),
+    Mistral(),
+    XAI(),
+    Together(),
+    Fireworks(),
+    Novita(),
+    SiliconFlow(),
+    MiniMax(),
+    Roo(),
+    Kilo(),
+    Zen(),
+    Nim(),
+    OpenAICompatibility(),
+    Demo(),
+)
 
 BY_KEY: dict[str, Adapter] = {adapter.key: adapter for adapter in ADAPTERS}
 

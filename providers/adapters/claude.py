@@ -1,0 +1,174 @@
+"""Anthropic's Messages API by API key, at Anthropic or at a server that looks like it.
+
+Sources: https://docs.anthropic.com/en/api/messages, /errors, /rate-limits, /models-list (API version
+2023-06-01). The ``anthropic-ratelimit-unified-*`` headers are undocumented; they were learnt from answers to
+subscription tokens (docs/protocols/providers.md).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
+
+import msgspec
+
+from providers.adapters import limits, model_lists, refusals
+from providers.adapters.base import Adapter, Call, CatalogueModel, UpstreamRequest
+from providers.adapters.claude_models import CLAUDE_FAMILIES, CLAUDE_IDS, CLAUDE_MAPPINGS, catalogue_of
+from providers.adapters.headers import USER_AGENT, custom_headers, merge_headers
+from providers.translation.codec import Capabilities
+from providers.values import CredentialEntry, Format, Refusal, RefusalKind
+
+_VERSION = "2023-06-01"
+_FIRST_PARTY = "api.anthropic.com"
+_LOGIN_TOKEN = "sk-ant-oat"  # noqa: S105  (the public beginning of a kind of token, no token)
+_LOGIN_BETA = "oauth-2025-04-20"
+_UNIFIED = "anthropic-ratelimit-unified-"
+
+_STATUS_OF_TYPE = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "conflict_error": 409,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+"""For errors inside a 200: the event names a type only."""
+
+
+class Claude(Adapter):
+    key = "claude"
+    name = "Anthropic Claude"
+    speaks = Format.CLAUDE
+    base_url = "https://api.anthropic.com"
+    key_hint = "Begins with sk-ant-; made at console.anthropic.com, API keys."
+    environment = ("ANTHROPIC_API_KEY",)
+    owned_by = "anthropic"
+    default_mappings = CLAUDE_MAPPINGS
+    catalogue = catalogue_of(CLAUDE_IDS)
+
+    def request(self, call: Call) -> UpstreamRequest:
+        accept = "text/event-stream" if call.stream else "application/json"
+        asked = dict(call.headers)
+        common = self._common_headers(call.credential)
+        betas = _joined(common.get("anthropic-beta", ""), asked.pop("anthropic-beta", ""))
+        return UpstreamRequest(
+            method="POST",
+            url=f"{_base_of(call.credential, self.base_url)}/v1/messages",
+            headers=merge_headers(
+                {"content-type": "application/json", "accept": accept},
+                common,
+                asked,
+                {"anthropic-beta": betas} if betas else {},
+                custom_headers(call.credential, dict(call.client_headers)),
+            ),
+            body=call.body,
+        )
+
+    def models_request(self, credential: CredentialEntry) -> UpstreamRequest | None:
+        return UpstreamRequest(
+            method="GET",
+            url=f"{_base_of(credential, self.base_url)}/v1/models?limit=1000",
+            headers=merge_headers(
+                {"accept": "application/json"},
+                self._common_headers(credential),
+                custom_headers(credential, {}),
+            ),
+        )
+
+    def read_models(self, body: bytes) -> tuple[CatalogueModel, ...]:
+        models = {}
+        for entry in model_lists.entries(body, "data"):
+            if model_id := model_lists.text_of(entry.get("id")):
+                models[model_id] = CatalogueModel(
+                    id=model_id,
+                    display_name=model_lists.text_of(entry.get("display_name")),
+                    context_length=model_lists.count_of(entry.get("max_input_tokens")),
+                    max_output_tokens=model_lists.count_of(entry.get("max_tokens")),
+                    created=model_lists.unix_seconds(entry.get("created_at")),
+                    owned_by=self.owned_by,
+                )
+        return tuple(models.values())
+
+    def classify(self, status: int, headers: dict[str, str], body: bytes, now: float) -> Refusal:
+        detail = refusals.read_detail(body)
+        if status < 400:
+            status = _STATUS_OF_TYPE.get(detail.type or "", detail.status or 502)
+        if status == 429 and "fast mode" in detail.text and "credit" in detail.text:
+            # The account pays for fast mode separately; without ``speed: "fast"`` it would have answered.
+            return refusals.refusal(RefusalKind.REQUEST, detail, status, headers, now)
+        found = refusals.classify(detail, status, headers, now)
+        return _with_window(found, headers, now) if found.kind is RefusalKind.QUOTA else found
+
+    def capabilities(self, model: str) -> Capabilities:
+        for pattern, abilities in CLAUDE_FAMILIES:
+            if re.search(pattern, model):
+                return abilities
+        return Capabilities()
+
+    def _common_headers(self, credential: CredentialEntry) -> dict[str, str]:
+        plain = {
+            "accept-encoding": "identity",
+            "user-agent": USER_AGENT,
+            "anthropic-version": _VERSION,
+        }
+        secret = credential.secret
+        if not secret:
+            return plain
+        if secret.startswith(_LOGIN_TOKEN):
+            return plain | {"authorization": f"Bearer {secret}", "anthropic-beta": _LOGIN_BETA}
+        if urlsplit(_base_of(credential, self.base_url)).hostname == _FIRST_PARTY:
+            return plain | {"x-api-key": secret}
+        # Look-alikes read either header, and none refuses the other.
+        return plain | {"x-api-key": secret, "authorization": f"Bearer {secret}"}
+
+
+def _base_of(credential: CredentialEntry, default: str) -> str:
+    """Without a trailing ``/v1``, which people copy from SDK settings."""
+    return (credential.base_url.rstrip("/") or default).removesuffix("/v1")
+
+
+def _joined(*lists: str) -> str:
+    """Comma lists as one, order kept, each value once."""
+    values = (value.strip() for text in lists for value in text.split(","))
+    return ",".join(dict.fromkeys(value for value in values if value))
+
+
+def _with_window(found: Refusal, headers: Mapping[str, str], now: float) -> Refusal:
+    """Add what the unified headers say of the spent window: its end, and whether all models share it."""
+    status_of = {name: headers.get(f"{_UNIFIED}{name}-status", "").lower() for name in ("5h", "7d", "7d_oi")}
+    overall = headers.get(f"{_UNIFIED}status", "").lower()
+    model_only = status_of["5h"] == status_of["7d"] == "allowed" and status_of["7d_oi"] == "rejected"
+    if model_only:
+        return found
+    waits = list(_window_waits(status_of, overall, headers, now))
+    shared = "rejected" in (status_of["5h"], status_of["7d"], overall)
+    if not waits:
+        return msgspec.structs.replace(found, credential_wide=shared or found.credential_wide)
+    return msgspec.structs.replace(
+        found,
+        retry_after_s=max(*waits, found.retry_after_s or 0.0),
+        names_quota_window=True,
+        credential_wide=shared or found.credential_wide,
+    )
+
+
+def _window_waits(
+    status_of: Mapping[str, str], overall: str, headers: Mapping[str, str], now: float
+) -> Iterator[float]:
+    """Seconds to the end of each spent window that lies ahead."""
+    any_rejected = overall == "rejected" or "rejected" in status_of.values()
+    nothing_said = not overall and "allowed" not in (status_of["5h"], status_of["7d"])
+    names = [f"{name}-reset" for name, status in status_of.items() if status == "rejected"]
+    if any_rejected or nothing_said:
+        names.append("reset")
+    for name in names:
+        wait = limits.wait_until(headers.get(_UNIFIED + name, ""), now)
+        if wait:
+            yield wait
