@@ -96,8 +96,7 @@ def parse(content: bytes | str, source: str = "config.yaml") -> Document:
         line = text.count("\n", 0, error.position or 0) + 1
         raise _refusal(findings, "a control character is not allowed in YAML", line) from error
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise _refusal(findings, _in_words(error), mark.line + 1 if mark else 0) from error
+        raise _refusal(findings, _in_words(error), _line_of(error)) from error
     except YAMLError as error:
         raise _refusal(findings, "this is not YAML") from error
     except RecursionError as error:
@@ -159,6 +158,15 @@ _SYNTAX = (
     ("found duplicate anchor", "an anchor (`&name`) is defined twice"),
     ("incompatible YAML document", "the %YAML line names a version other than 1.x"),
 )
+
+
+def _line_of(error: MarkedYAMLError) -> int:
+    """Where the mistake begins: an open quote is noticed only where the file ends."""
+    begins_earlier = error.problem in ("could not find expected ':'", "found unexpected end of stream")
+    marks = (error.context_mark, error.problem_mark)
+    first, second = marks if begins_earlier else reversed(marks)
+    mark = first or second
+    return mark.line + 1 if mark else 0
 
 
 def _in_words(error: MarkedYAMLError) -> str:

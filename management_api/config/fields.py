@@ -234,7 +234,7 @@ class Fields:
             elif key in unsupported:
                 message = "is a known key that this version does not support yet; it is ignored"
             else:
-                close = difflib.get_close_matches(key, self._asked, n=1)
+                close = difflib.get_close_matches(key, self._asked, n=1, cutoff=0.75)
                 hint = f"; did you mean `{close[0]}`?" if close else ""
                 message = f"is an unknown key and ignored{hint}"
             self._reader.findings.warn(message, entry.line, self.place(key))

@@ -96,12 +96,11 @@ class ConfigWatcher:
         try:
             content = document.read_bytes(self._path)
         except ConfigRefused as refused:
+            self._seen = ""  # whatever comes back counts as new
             self._fail(str(refused), refused.problems)
             return
         content_hash = hashlib.sha256(content).hexdigest()
         if content_hash == self._seen:
-            if content_hash == self.status.applied_hash and self.status.failure:
-                self._succeed(content_hash, self.status.problems)  # it was unreadable and is back as it was
             return
         if not content.strip():
             return  # caught between truncation and writing, or emptied by mistake
@@ -125,6 +124,8 @@ class ConfigWatcher:
     def _look_in_thread(self) -> None:
         try:
             self.look()
+        except Exception:
+            logger.exception("looking at %s failed", self._path.name)
         finally:
             connection.close()  # pool threads have no request whose end would return it
 

@@ -48,7 +48,9 @@ def test_merged_keys_give_way_to_own_keys():
     root = document.parse("x: &x {a: 1, b: 2}\ny: &y {b: 3, c: 4}\nz:\n  <<: [*x, *y]\n  a: 9\n").root
     merged = root.entries["z"].value
     assert isinstance(merged, Mapping)
-    values = {key: entry.value.text for key, entry in merged.entries.items() if isinstance(entry.value, Scalar)}
+    values = {
+        key: entry.value.text for key, entry in merged.entries.items() if isinstance(entry.value, Scalar)
+    }
     assert values == {"a": "9", "b": "2", "c": "4"}
 
 
@@ -60,7 +62,7 @@ def test_merged_keys_give_way_to_own_keys():
         ("a:\n\t- b\n", 2, "tab"),
         ("a: b: c\n", 1, "in quotes"),
         ("a: 1\nb: [1, 2\nc: 3\n", 3, "closing bracket"),
-        ('a: "b\n', 2, "never closed"),
+        ('a: "b\nc: 1\n', 1, "never closed"),
         ("a: *q\n", 1, "anchor"),
         ("a: 1\n---\nb: 2\n", 2, "one document"),
         ("a:\n  b: 1\n c: 2\n", 3, "indentation"),
