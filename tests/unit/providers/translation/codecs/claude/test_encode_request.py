@@ -182,6 +182,14 @@ def test_a_custom_tool_becomes_a_function_of_one_text():
     assert sent["messages"][1]["content"][0]["input"] == {"input": "SELECT 1"}
 
 
+def test_what_only_some_models_enforce_is_dropped_elsewhere():
+    tools = (Tool(name="f", strict=True), Tool(name="sql", kind="custom", grammar={"syntax": "regex"}))
+    encoded = encode(tools=tools, capabilities=Capabilities(structured_output=False))
+    assert "strict" not in encoded.body["tools"][0]
+    assert encoded.body["tools"][1]["description"].startswith("The input must match")
+    assert encoded.dropped == ("tools[0].strict",)
+
+
 CHOICES = {
     "auto": (ToolChoice(mode="auto"), {"type": "auto"}),
     "none": (ToolChoice(mode="none"), {"type": "none"}),
@@ -326,7 +334,7 @@ def test_what_excludes_thinking_wins_and_is_reported():
     call, result = ToolCall(id="c", name="f"), ToolResult(call_id="c")
     signed = Reasoning(text="t", signature=Signature("EqQB", Format.CLAUDE))
     loop = (user("q"), assistant(call), user(result))
-    cases = [
+    cases: list[tuple[tuple, dict, bool]] = [
         ((), {"tools": (TOOL,), "tool_choice": ToolChoice(mode="required")}, False),
         ((), {"tools": (TOOL,), "tool_choice": ToolChoice(mode="auto")}, True),
         ((user("q"), assistant("pre")), {}, False),

@@ -7,7 +7,7 @@ from providers.translation.codecs.claude.schema import output_schema, tool_schem
 OBJECT = {"type": "object", "properties": {"a": {"type": "string"}}}
 DEFS = {"A": {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}}
 
-TOP = {
+TOP: dict[str, tuple] = {
     "absent": (None, {"type": "object", "properties": {}}),
     "empty": ({}, {"type": "object", "properties": {}}),
     "object": (OBJECT, OBJECT),

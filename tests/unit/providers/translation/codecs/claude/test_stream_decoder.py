@@ -34,7 +34,7 @@ USAGE = {
     "cache_creation_input_tokens": 3,
     "output_tokens": 1,
 }
-START = {
+START: dict = {
     "type": "message_start",
     "message": {
         "id": "msg_1",
@@ -315,3 +315,19 @@ def test_mangled_names_and_custom_tools_come_back_as_the_client_knows_them():
     assert collect(events).candidates[0].parts == (expected,)
     skeleton = next(event.part for event in events if isinstance(event, PartStart))
     assert skeleton == ToolCall(id="t", name="run.sql", kind="custom")
+
+
+def test_sloppy_fields_are_tolerated():
+    call = block_start(0, type="tool_use", id="t", name="f", input={})
+    tail = (
+        block_stop(0),
+        message_delta("tool_use") | {"usage": None, "delta": {"stop_reason": "tool_use"}},
+        STOP,
+    )
+    odd = delta(0, "input_json_delta", partial_json=None)
+    answer = collect(decode([sse(START, call, odd, *tail)]))
+    assert answer.candidates[0].parts == (ToolCall(id="t", name="f", arguments="{}"),)
+    server = block_start(0, type="server_tool_use", id="s", name="x", input={})
+    broken = delta(0, "input_json_delta", partial_json="{")
+    answer = collect(decode([sse(START, server, broken, *tail)]))
+    assert answer.candidates[0].parts[0].raw["input"] == "{"

@@ -342,3 +342,9 @@ def test_deltas_of_parts_that_never_began_or_have_ended_change_nothing():
     stream = encode([START, *stray, *FINISH])
     assert_grammar(stream)
     assert [block["type"] for block in sdk_message(stream)["content"]] == ["tool_use"]
+
+
+def test_a_text_may_come_whole_with_its_citations():
+    part = Text(text="cited", citations=({"url": "https://a.example", "title": "A", "text": "c"},))
+    content = sdk_message(encode([START, PartStart(i=0, part=part), PartStop(i=0), *FINISH]))["content"]
+    assert [citation["url"] for citation in content[0]["citations"]] == ["https://a.example"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from anthropic.lib.streaming._messages import accumulate_event
 from anthropic.types import Message, RawMessageStreamEvent
@@ -75,7 +77,8 @@ def frames(stream: bytes) -> list[dict]:
 
 def sdk_message(stream: bytes) -> dict:
     """The stream as the official SDK accumulates it, validated by its types."""
-    snapshot, buffers = None, {}
+    snapshot: Any = None
+    buffers: dict[int, bytes] = {}
     for data in frames(stream):
         if data["type"] in ("ping", "error"):
             continue
