@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 from asgiref.sync import sync_to_async
 from django.db import DatabaseError, connection
-from watchfiles import awatch
+from watchfiles import Change, awatch
 
 from management_api.config import document, startup
 from management_api.config.apply import apply
@@ -60,6 +60,7 @@ class ConfigWatcher:
         self._path = path.absolute()
         self._environ = environ
         self._config = applied
+        self._warned = ""
         self._seen = applied.content_hash if applied else ""
         self.status = WatchStatus(applied_hash=self._seen, applied_at=datetime.now(UTC) if applied else None)
 
@@ -67,7 +68,8 @@ class ConfigWatcher:
         """Watch until cancelled. Run it once, in a task that somebody owns."""
         look = sync_to_async(self._look_in_thread, thread_sensitive=False)
         while True:
-            folders = await asyncio.to_thread(folders_of, self._path)
+            places = await asyncio.to_thread(places_of, self._path)
+            folders = {place.parent for place in places if place.parent.is_dir()}
             await look()
             if not folders:
                 await asyncio.sleep(LOOK_INTERVAL_S)
@@ -75,7 +77,7 @@ class ConfigWatcher:
             try:
                 async for _ in awatch(
                     *folders,
-                    watch_filter=None,
+                    watch_filter=_OnlyPaths(places),
                     step=QUIET_MS,
                     debounce=BUSY_MS,
                     rust_timeout=int(LOOK_INTERVAL_S * 1000),
@@ -83,12 +85,10 @@ class ConfigWatcher:
                     recursive=False,
                 ):
                     await look()
-                    if folders != await asyncio.to_thread(folders_of, self._path):
+                    if places != await asyncio.to_thread(places_of, self._path):
                         break
-            except OSError as error:  # a folder vanished between listing and watching
-                self._fail(
-                    f"the folder of {self._path.name} cannot be watched: {error.strerror or 'it is gone'}"
-                )
+            except OSError as error:  # a folder vanished meanwhile, or inotify's limits are reached
+                self._warn_once(f"{self._path.name} is only looked at every few seconds: {error}")
                 await asyncio.sleep(LOOK_INTERVAL_S)
 
     def look(self) -> None:
@@ -116,7 +116,9 @@ class ConfigWatcher:
             # Not marked as seen: the next look tries again.
             self._fail(f"{self._path.name} is not applied yet: {type(error).__name__}")
             return
-        startup.report(self._path.name, changes, warnings(problems))
+        if changes or self._config:
+            # Without either, this is the first look after ``serve`` applied and reported the same content.
+            startup.report(self._path.name, changes, warnings(problems))
         self._warn_of_restart(config)
         self._seen, self._config = content_hash, config
         self._succeed(content_hash, tuple(problems))
@@ -133,6 +135,11 @@ class ConfigWatcher:
         if self._config and (self._config.host, self._config.port) != (config.host, config.port):
             logger.warning("%s: host and port take effect at the next start", self._path.name)
 
+    def _warn_once(self, message: str) -> None:
+        if message != self._warned:
+            logger.warning("%s", message)
+        self._warned = message
+
     def _succeed(self, content_hash: str, problems: tuple[Problem, ...]) -> None:
         self.status = WatchStatus(applied_hash=content_hash, applied_at=datetime.now(UTC), problems=problems)
 
@@ -145,9 +152,22 @@ class ConfigWatcher:
         self.status = msgspec.structs.replace(self.status, failure=failure, problems=problems)
 
 
-def folders_of(path: Path) -> tuple[Path, ...]:
-    """The existing folders in which the file at ``path``, or a symbolic link on the way to it, lies."""
-    folders: dict[Path, None] = {}
+class _OnlyPaths:
+    """A filter for ``awatch``: the database may lie in the same folder and change all the time."""
+
+    def __init__(self, paths: tuple[Path, ...]) -> None:
+        self._paths = frozenset(os.fspath(path) for path in paths)
+
+    def __call__(self, change: Change, path: str) -> bool:
+        return path in self._paths
+
+
+def places_of(path: Path) -> tuple[Path, ...]:
+    """The file at ``path`` and every symbolic link on the way to it: what a replacement replaces.
+
+    Each is named by its real folder. The file itself need not exist.
+    """
+    places: dict[Path, None] = {}
     pending = list(path.absolute().parts)
     current = Path(pending.pop(0))
     links = 0
@@ -156,13 +176,13 @@ def folders_of(path: Path) -> tuple[Path, ...]:
         step = Path(os.path.normpath(current / part)) if part == ".." else current / part
         if step.is_symlink():
             links += 1
-            folders[current] = None
+            places[step] = None
             target = step.readlink()
             pending = [*target.parts, *pending]
             if target.is_absolute():
                 current = Path(pending.pop(0))
             continue
         if not pending:
-            folders[current] = None
+            places[step] = None
         current = step
-    return tuple(folder for folder in folders if folder.is_dir())
+    return tuple(places)

@@ -114,6 +114,16 @@ async def test_broken_content_keeps_the_rows_and_a_correction_is_applied(path, c
         assert await count() == 2
 
 
+async def test_a_removed_file_is_applied_when_it_is_back(path):
+    async with watching(path, environ={}) as watcher:
+        await until(lambda: watcher.status.applied_hash)
+        path.unlink()
+        await until(lambda: watcher.status.failure)
+        path.write_text(TWO)
+        await until(lambda: not watcher.status.failure)
+        assert await count() == 2
+
+
 async def test_it_stops_when_cancelled(path):
     watcher = ConfigWatcher(path, environ={})
     task = asyncio.get_running_loop().create_task(watcher.run())

@@ -97,6 +97,7 @@ def test_no_proxy_at_all_is_written_in_any_case(written):
         ("port: 65536", "config.yaml line 1, port: must be from 0 to 65535, not 65536"),
         ('port: "8317"', "config.yaml line 1, port: must be a whole number, not text in quotes"),
         ("port: 1.5", "config.yaml line 1, port: must be a whole number, not a decimal number"),
+        (f"port: {'9' * 5000}", "config.yaml line 1, port: must be a whole number"),
         ("port: [1]", "config.yaml line 1, port: must be a whole number, not a list"),
         ("debug: 1", "config.yaml line 1, debug: must be true or false, not a whole number"),
         ("debug: maybe", "config.yaml line 1, debug: must be true or false, not text"),
@@ -142,6 +143,12 @@ def test_every_error_is_reported_at_once_and_by_line():
         "config.yaml line 4, claude-api-key[0].weight",
         "config.yaml line 7, openai-compatibility[0].base-url",
         "config.yaml line 8, openai-compatibility[0].priority",
+    ]
+
+
+def test_a_value_without_text_in_a_mapping_counts_as_blank():
+    assert warned("claude-api-key:\n  - {api-key: a, headers: {X-A: }}\n") == [
+        "config.yaml line 2, claude-api-key[0].headers.X-A: is blank and ignored"
     ]
 
 
