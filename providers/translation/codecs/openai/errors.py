@@ -48,7 +48,7 @@ def decode_error(status: int, body: bytes) -> ErrorInfo:
     """The neutral error of an upstream's error body, which may be anything. Never raises."""
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _plain(status, body.decode("utf-8", "replace"))
     if isinstance(value, list) and value:  # Google's surfaces wrap the object in an array
         value = value[0]

@@ -77,7 +77,7 @@ class Decoder:
             return [Heartbeat()]
         try:
             chunk = _JSON.decode(data)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise UpstreamProtocolError("the upstream sent a stream frame that is not JSON") from error
         if not isinstance(chunk, dict):
             raise UpstreamProtocolError("the upstream sent a stream frame that is not a JSON object")

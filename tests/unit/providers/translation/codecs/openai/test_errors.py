@@ -46,6 +46,7 @@ from providers.translation.model import ErrorInfo
         (502, b"{}", ErrorInfo(status=502, message="The upstream answered 502 without a message.")),
         (502, b"[]", ErrorInfo(status=502, message="The upstream answered 502 without a message.")),
         (502, b'"text"', ErrorInfo(status=502, message="text")),
+        (502, b"[" * 3000, ErrorInfo(status=502, message="[" * 2000)),
         (502, b"\xff\xfe", ErrorInfo(status=502, message="\ufffd\ufffd")),
     ],
 )

@@ -318,7 +318,7 @@ def test_an_error_object_ends_the_stream(frame):
     assert events[-1].info.message == "busy"
 
 
-@pytest.mark.parametrize("text", ["{", "7", "[]", "null", '{"a":'])
+@pytest.mark.parametrize("text", ["{", "7", "[]", "null", '{"a":', "[" * 3000])
 def test_a_frame_that_is_no_object_is_an_error(text):
     with pytest.raises(UpstreamProtocolError):
         events_of(sse(chunk({"content": "a"}), text))
