@@ -319,8 +319,9 @@ def _proxy_url(fields: Fields) -> str:
 
 
 def _models_endpoint(fields: Fields) -> str:
+    """A path from the host (``/v1/models``), one from the base URL (``models``), or an address."""
     endpoint = fields.text("models-endpoint", limit=500)
-    if endpoint and not endpoint.startswith("/"):
+    if "://" in endpoint:
         try:
             check_base_url(endpoint.partition("?")[0])
         except ValueError:

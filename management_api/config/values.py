@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-DEFAULT_PORT = 8317
-
 
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     """One line of ``models``: ``alias`` is what clients ask for, ``name`` what the provider gets."""

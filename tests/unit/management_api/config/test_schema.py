@@ -451,7 +451,8 @@ def test_a_compatible_provider_needs_a_name():
 def test_a_models_endpoint_is_a_path_or_an_address():
     entry = "openai-compatibility:\n  - name: a\n    base-url: http://x/v1\n    models-endpoint: "
     assert accepted(f"{entry}https://x/list?all=1\n").providers[0].models_endpoint == "https://x/list?all=1"
-    assert refused(f"{entry}models\n") == [
+    assert accepted(f"{entry}models\n").providers[0].models_endpoint == "models"
+    assert refused(f"{entry}ftp://x/models\n") == [
         "config.yaml line 4, openai-compatibility[0].models-endpoint: must be a path (/v1/models) or an "
         "http or https URL"
     ]
