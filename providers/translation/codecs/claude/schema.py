@@ -51,21 +51,21 @@ def _merged(schema: Schema, root: Schema, depth: int) -> Schema | None:
     base = {key: value for key, value in schema.items() if key not in _COMBINERS}
     if not _is_object(base):
         return None
-    properties: Schema = dict(base.get("properties") or {})
-    required: list[str] = list(base.get("required") or [])
+    properties: Schema = dict(_properties(base))
+    required = _required(base)
     every = _branches(schema, ("allOf",), root, depth)
     some = _branches(schema, ("anyOf", "oneOf"), root, depth)
     if not (properties or every or some):
         return None
     for branch in every:
-        properties |= branch.get("properties") or {}
-        required += branch.get("required") or []
+        properties |= _properties(branch)
+        required += _required(branch)
     for branch in some:
-        for name, value in (branch.get("properties") or {}).items():
+        for name, value in _properties(branch).items():
             known = properties.get(name)
             properties[name] = value if known in (None, value) else {"anyOf": [known, value]}
     if some:
-        shared = set.intersection(*(set(branch.get("required") or []) for branch in some))
+        shared = set.intersection(*(set(_required(branch)) for branch in some))
         required += sorted(shared)
     merged = base | {"type": "object", "properties": properties}
     if required:
@@ -76,13 +76,25 @@ def _merged(schema: Schema, root: Schema, depth: int) -> Schema | None:
 def _branches(schema: Schema, keys: tuple[str, ...], root: Schema, depth: int) -> list[Schema]:
     found = []
     for key in keys:
-        for branch in schema.get(key) or []:
+        branches = schema.get(key)
+        for branch in branches if isinstance(branches, list) else []:
             resolved = _resolved(branch, root)
             if resolved is not None and any(key in resolved for key in _COMBINERS):
                 resolved = _merged(resolved, root, depth + 1)
             if resolved is not None and _is_object(resolved):
                 found.append(resolved)
     return found
+
+
+def _properties(schema: Schema) -> Schema:
+    """A client's schema may be wrong anywhere: what is no object counts as none."""
+    properties = schema.get("properties")
+    return properties if isinstance(properties, dict) else {}
+
+
+def _required(schema: Schema) -> list[str]:
+    required = schema.get("required")
+    return [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
 
 
 def _is_object(schema: Schema) -> bool:
@@ -124,7 +136,7 @@ def output_schema(schema: Json) -> Json:
             result[target] = [*result.get(target, []), *(output_schema(item) for item in left.pop(key))]
     _take_object(left, result)
     _take_array(left, result)
-    if left.get("format") in _FORMATS:
+    if isinstance(left.get("format"), str) and left["format"] in _FORMATS:
         result["format"] = left.pop("format")
     left.pop("$schema", None)
     if left:
@@ -139,8 +151,8 @@ def _take_object(left: Schema, result: Schema) -> None:
     is_object = kind == "object" or (isinstance(kind, list) and "object" in kind)
     if not (is_object or isinstance(left.get("properties"), dict)):
         return
-    properties = left.pop("properties", None) or {}
-    result["properties"] = {name: output_schema(item) for name, item in properties.items()}
+    result["properties"] = {name: output_schema(item) for name, item in _properties(left).items()}
+    left.pop("properties", None)
     if "required" in left:
         result["required"] = left.pop("required")
     if left.get("additionalProperties") in (None, False):

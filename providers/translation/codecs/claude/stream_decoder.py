@@ -83,11 +83,11 @@ class _Block:
         self.i = i
         self.index = index
         self.raw = raw
-        self.kind = raw.get("type")
+        self.kind = _text_or_none(raw.get("type")) or ""
         self.length = 0
         self.citations: list[Json] = []
         self.arguments: list[str] = []
-        self.signature = raw.get("signature") or ""
+        self.signature = _text_or_none(raw.get("signature")) or ""
         self.skeleton: ToolCall | None = None
 
 
@@ -117,7 +117,7 @@ class Decoder:
         if kind == "error" or (kind is None and "error" in data):
             self._failed = True
             return [StreamError(info=error_info(data))]
-        if kind not in _KNOWN:
+        if not isinstance(kind, str) or kind not in _KNOWN:
             return [UnknownEvent(raw=data, format=Format.CLAUDE)]
         follower = _NEXT[self._state].get(kind)
         if follower is None:
@@ -213,9 +213,9 @@ class Decoder:
         block = self._current(data)
         delta = _mapping(data.get("delta"), "content_block_delta")
         kind = delta.get("type")
-        if kind not in _KNOWN_DELTAS:
+        if not isinstance(kind, str) or kind not in _KNOWN_DELTAS:
             return [UnknownEvent(raw=data, format=Format.CLAUDE)]
-        fitting = _DELTAS.get(block.kind if isinstance(block.kind, str) else "", _KNOWN_DELTAS)
+        fitting = _DELTAS.get(block.kind, _KNOWN_DELTAS)
         if kind not in fitting:
             raise UpstreamProtocolError(f"the upstream sent {kind} {self._where()} of type {block.kind}")
         match kind:
@@ -224,7 +224,7 @@ class Decoder:
             case "thinking_delta":
                 return _thought(block, delta.get("thinking"))
             case "signature_delta":
-                block.signature += delta.get("signature") or ""
+                block.signature += _text_or_none(delta.get("signature")) or ""
             case "citations_delta":
                 block.citations.append(delta.get("citation"))
             case "input_json_delta":
