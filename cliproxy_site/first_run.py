@@ -6,6 +6,7 @@ returned to be printed once and are kept nowhere in plain text.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from collections.abc import Mapping
@@ -147,10 +148,8 @@ def banner(made: Welcome, host: str, port: int) -> str:
 
 
 def curl_lines(base: str, key: str) -> list[str]:
-    body = (
-        '{"model": "%s", "stream": true, "messages": [{"role": "user", "content": "Who are you?"}]}'
-        % example_model()
-    )
+    question = [{"role": "user", "content": "Who are you?"}]
+    body = json.dumps({"model": example_model(), "stream": True, "messages": question})
     return [
         f"curl -N {base}/v1/chat/completions \\",
         f"  -H 'Authorization: Bearer {key}' \\",

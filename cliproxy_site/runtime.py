@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Coroutine
 from pathlib import Path
 
 from django.conf import settings
@@ -17,6 +18,7 @@ from management_api.config.watch import ConfigWatcher
 from providers.upstream.client import UpstreamClient
 from providers.upstream.timeouts import Timeouts
 from routing import client_keys
+from routing.discovery import Discovery
 from routing.live import LiveTable
 from routing.proxy.app import ProxyApplication
 from routing.proxy.gateway import Gateway
@@ -35,7 +37,7 @@ class Runtime:
         self._spool: Spool | None = None
         self._writer: UsageWriter | None = None
         self._client: UpstreamClient | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._starting: asyncio.Lock | None = None
         self.proxy: ProxyApplication | None = None
 
@@ -62,9 +64,9 @@ class Runtime:
                 idle_s=settings.IDLE_TIMEOUT_S,
             )
         )
+        self._keep(Discovery(self._client).run(), "discovery")
         if settings.CONFIG_FILE:
-            watcher = ConfigWatcher(Path(settings.CONFIG_FILE))
-            self._watching = asyncio.get_running_loop().create_task(watcher.run(), name="config-watcher")
+            self._keep(ConfigWatcher(Path(settings.CONFIG_FILE)).run(), "config-watcher")
         return ProxyApplication(
             Gateway(
                 live=self._live,
@@ -77,13 +79,24 @@ class Runtime:
             )
         )
 
+    def _keep(self, work: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        task.add_done_callback(_report)
+        self._tasks.append(task)
+
     async def stop(self) -> None:
         """Stop the tasks, close the connections and write the ledger's rest."""
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._client is not None:
             await self._client.close()
         await self._live.stop()
         if self._writer is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._writer.stop)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    """A background task that ends by itself has failed; serving goes on without it, but not silently."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("the background task %s failed", task.get_name(), exc_info=error)

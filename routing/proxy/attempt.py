@@ -28,6 +28,8 @@ from routing.proxy.delivery import Delivery, PassingStream, StreamFailed, Transl
 
 MAX_ERROR_BYTES = 1024 * 1024
 STREAM = "text/event-stream"
+SHORTEST_SECRET = 6
+"""Shorter values are placeholders of local servers; taking them out would mangle words."""
 
 
 class WholeAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,8 +113,19 @@ class Attempt:
 
     async def _refusal(self, response: UpstreamResponse) -> UpstreamRefused:
         body = await response.read(MAX_ERROR_BYTES)
-        refusal = self._adapter.classify(response.status, response.headers, body, self._now)
+        refusal = self._classify(response.status, response.headers, body)
         return UpstreamRefused(refusal, body=self._body_to_pass(refusal, body))
+
+    def _classify(self, status: int, headers: dict[str, str], body: bytes) -> Refusal:
+        """The adapter's reading, with our credential taken out of the words: vendors like to quote it."""
+        refusal = self._adapter.classify(status, headers, body, self._now)
+        secrets = [value for _, value in self._candidate.credential.headers]
+        secrets.append(self._candidate.credential.secret)
+        message = refusal.message
+        for secret in secrets:
+            if len(secret) >= SHORTEST_SECRET:
+                message = message.replace(secret, "[redacted]")
+        return refusal if message == refusal.message else msgspec.structs.replace(refusal, message=message)
 
     def _body_to_pass(self, refusal: Refusal, body: bytes) -> bytes | None:
         """On a passthrough a refusal of the request itself goes to the client as it came, since clients
@@ -164,7 +177,7 @@ class Attempt:
     def _reported(self, body: bytes) -> UpstreamRefused:
         """An error object under status 200: its own status counts, or 502."""
         info = CODECS[self._adapter.speaks].decode_error(502, body)
-        return UpstreamRefused(self._adapter.classify(info.status, {}, body, self._now))
+        return UpstreamRefused(self._classify(info.status, {}, body))
 
     # --- streams ---------------------------------------------------------------------------
 
@@ -200,7 +213,7 @@ class Attempt:
         encoder = CODECS[self._ask.format].stream_encoder(self._context())
         return PassingStream(response, chunks, first, watch, encoder)
 
-    def _classified(self, failure: StreamFailed) -> Any:
+    def _classified(self, failure: StreamFailed) -> Refusal:
         body = msgspec.json.encode(
             {
                 "error": {
@@ -211,7 +224,7 @@ class Attempt:
                 }
             }
         )
-        return self._adapter.classify(failure.client_status, {}, body, self._now)
+        return self._classify(failure.client_status, {}, body)
 
     async def _no_stream(self, response: UpstreamResponse) -> UpstreamRefused | UpstreamProtocolError:
         """The upstream answered a stream request with something else: an error object, or nonsense."""

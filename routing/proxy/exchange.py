@@ -240,13 +240,16 @@ class Exchange:
                     else:
                         await send({"type": "http.response.body", "body": piece, "more_body": True})
             except UpstreamError as error:
+                await delivery.close()
                 record.usage = delivery.usage
                 self._note_cut(error)
                 self._finish(200, "cut", error.code or "")
                 await send({"type": "http.response.body", "body": delivery.error(error_info(error))})
         finally:
-            record.usage = delivery.usage or record.usage
-            await asyncio.shield(delivery.close())
+            try:
+                await asyncio.shield(delivery.close())
+            finally:
+                record.usage = delivery.usage or record.usage
 
     def _note_cut(self, error: UpstreamError) -> None:
         """A stream broke after its first byte: the credential rests as after any failure."""

@@ -76,7 +76,7 @@ def _field(decoder: msgspec.json.Decoder[Json], fields: dict[str, msgspec.Raw], 
         return None
     try:
         return decoder.decode(fields[name])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedRequest(f"The field `{name}` must be {what}.", param=name) from error
 
 
