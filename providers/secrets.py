@@ -1,21 +1,30 @@
 """Secrets at rest: Fernet tokens that carry the id of their key, so keys can be rotated while serving.
 
 A token reads ``<key id>:<fernet token>``. Keys come from ``CLIPROXY_ENCRYPTION_KEYS`` or from the file in
-the data folder, newest first; the newest encrypts, all decrypt. A token with an unknown key id makes the
-file be read again, once, which is how a running process learns of a rotation.
+the data folder, newest first; the newest encrypts, all decrypt. A running process learns of a rotation by
+itself: before it seals it looks whether the file changed, and a token with an unknown key id makes it read
+the file again. Whoever writes the file holds a lock on the file beside it, so that several processes which
+start at once agree on one first key and no rotation loses another's.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
+
+SEALED = re.compile(r"[0-9a-f]{8}:gAAAA[A-Za-z0-9_\-=]+")
+"""What a sealed column holds: a key id and a Fernet token, whose version byte and time start ``gAAAA``."""
 
 
 class SecretsError(Exception):
@@ -28,7 +37,7 @@ def key_id(key: str) -> str:
 
 
 class Keyring:
-    """The keys in force, newest first, by id. Thread-safe."""
+    """The keys in force, newest first, by id. Thread-safe, and safe beside other processes."""
 
     def __init__(self, path: Path, given: list[str]) -> None:
         self._path = path
@@ -36,9 +45,11 @@ class Keyring:
         self._lock = threading.Lock()
         self._ciphers: dict[str, Fernet] = {}
         self._newest = ""
+        self._read_from: tuple[int, int, int] | None = None
 
     def load(self) -> None:
         """Read the keys again. Raises SecretsError on a key that is not a Fernet key."""
+        read_from = _identity(self._path)  # before reading: a change in between is then seen next time
         keys = self._given or _read_keys(self._path)
         ciphers: dict[str, Fernet] = {}
         for key in keys:
@@ -49,14 +60,22 @@ class Keyring:
         with self._lock:
             self._ciphers = ciphers
             self._newest = key_id(keys[0]) if keys else ""
+            self._read_from = read_from
 
     def seal(self, plain: str) -> str:
-        if not self._newest:
+        newest, ciphers = self._current()
+        if not newest:
+            _add_key(self._path, only_first=True)
             self.load()
-        if not self._newest:
-            _create_key(self._path)
+            newest, ciphers = self._current()
+        return f"{newest}:{ciphers[newest].encrypt(plain.encode()).decode()}"
+
+    def _current(self) -> tuple[str, dict[str, Fernet]]:
+        """The id that seals and the ciphers, as one consistent pair, after a look at the file's identity."""
+        if not self._newest or (not self._given and _identity(self._path) != self._read_from):
             self.load()
-        return f"{self._newest}:{self._ciphers[self._newest].encrypt(plain.encode()).decode()}"
+        with self._lock:
+            return self._newest, self._ciphers
 
     def open(self, token: str) -> str:
         wanted, _, sealed = token.partition(":")
@@ -77,9 +96,22 @@ class Keyring:
     @property
     def newest(self) -> str:
         """The id of the key that seals; "" before the first one exists."""
-        if not self._newest:
-            self.load()
-        return self._newest
+        return self._current()[0]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all keys in force, newest first."""
+        return tuple(self._current()[1])
+
+    @property
+    def is_given(self) -> bool:
+        """The keys come from the environment and not from the file."""
+        return bool(self._given)
+
+    def place_of(self, wanted: str) -> str:
+        """Where a person finds the key with this id: keys themselves are never shown."""
+        where = "CLIPROXY_ENCRYPTION_KEYS" if self._given else self._path.name
+        return f"key {self.ids.index(wanted) + 1} of {len(self.ids)} in {where}"
 
     def rotate(self) -> str:
         """Put a new key in front of the file; old ones stay for opening. Returns the new id.
@@ -88,9 +120,18 @@ class Keyring:
         """
         if self._given:
             raise SecretsError("The keys come from CLIPROXY_ENCRYPTION_KEYS: put a new one in front of it.")
-        _create_key(self._path)
+        _add_key(self._path)
         self.load()
-        return self._newest
+        return self.newest
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    """What changes when the file is replaced; None when it is not there (or cannot be seen)."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _read_keys(path: Path) -> list[str]:
@@ -102,15 +143,42 @@ def _read_keys(path: Path) -> list[str]:
         raise SecretsError(f"The encryption keys in {path} cannot be read: {error.strerror}.") from error
 
 
-def _create_key(path: Path) -> None:
-    """Write a new key in front, atomically and with mode 0600."""
-    keys = [Fernet.generate_key().decode(), *_read_keys(path)]
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Alone among all threads and processes that change ``path``. The lock ends with its holder."""
+    handle = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _add_key(path: Path, *, only_first: bool = False) -> None:
+    """Write a new key in front, atomically and with mode 0600. ``only_first`` does so only when there is
+    none: whoever waited for the lock while another process made the first key uses that one."""
+    try:
+        with _locked(path):
+            keys = _read_keys(path)
+            if not (keys and only_first):
+                _replace(path, "\n".join([Fernet.generate_key().decode(), *keys]) + "\n")
+    except OSError as error:
+        raise SecretsError(f"The encryption keys in {path} cannot be written: {error.strerror}.") from error
+
+
+def _replace(path: Path, text: str) -> None:
+    """``text`` into ``path``, whole or not at all, on disk before it counts."""
     draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write("\n".join(keys) + "\n")
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)  # a key that a crash could lose would take every secret with it
+    finally:
+        os.close(folder)
 
 
 KEYRING = Keyring(settings.ENCRYPTION_KEYS_FILE, settings.ENCRYPTION_KEYS)

@@ -1,0 +1,291 @@
+"""The admin's pages, registered: a provider with its credentials, aliases, pools and exclusions on one page.
+
+What the pages of providers and credentials are made of is in ``providers/admin.py``; what their buttons do is
+in ``routing/admin_actions.py``. Client keys and usage records have modules of their own.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import models, transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from providers.admin import (
+    CredentialInline,
+    CredentialPages,
+    OwnedAdmin,
+    OwnedFormSet,
+    OwnedInline,
+    ProviderPages,
+    badge,
+    masked_proxy,
+)
+from providers.models import Credential, Provider
+from providers.status import credential_status
+from routing import admin_actions
+from routing.admin_client_keys import ClientKeyAdmin
+from routing.admin_switch import Switchable
+from routing.admin_usage import UsageRecordAdmin
+from routing.forms import AliasForm, ExclusionForm, GatewaySettingsForm
+from routing.models import ClientKey, GatewaySettings, ModelAlias, ModelExclusion, UsageRecord
+from routing.probing import probe_and_record
+
+DISCOVERED_SHOWN = 2000
+
+
+class WithCredentials(Switchable):
+    """Rows behind which stand credentials that can be called and whose cooldowns can be ended.
+
+    The buttons of a page POST to addresses of their own: a link could be followed by a prefetching browser
+    or put into a foreign page, and a test calls the vendor.
+    """
+
+    actions = ("test_now", "clear_cooldowns", "enable", "disable")
+
+    def credentials_of(self, queryset: models.QuerySet[Any]) -> models.QuerySet[Credential]:
+        raise NotImplementedError
+
+    @admin.action(description="Test now", permissions=["change"])
+    def test_now(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
+        credentials = self.credentials_of(queryset).select_related("provider").order_by("provider_id", "id")
+        found = list(credentials[: admin_actions.TESTED_AT_ONCE + 1])
+        admin_actions.probe_and_tell(request, found)
+        tested = min(len(found), admin_actions.TESTED_AT_ONCE)
+        self.message_user(request, f"{admin_actions.count_of(tested, 'credential')} tested.")
+
+    @admin.action(description="Clear cooldowns", permissions=["change"])
+    def clear_cooldowns(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
+        count = admin_actions.clear_cooldowns(self.credentials_of(queryset))
+        self.message_user(request, f"Cooldowns of {admin_actions.count_of(count, 'credential')} cleared.")
+
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}"
+        own = [
+            path(
+                f"<path:object_id>/{action.replace('_', '-')}/",
+                self.admin_site.admin_view(self._button(action)),
+                name=f"{name}_{action}",
+            )
+            for action in ("test_now", "clear_cooldowns")
+        ]
+        return [*own, *super().get_urls()]
+
+    def _button(self, action: str) -> Any:
+        def view(request: HttpRequest, object_id: str) -> HttpResponse:
+            # The run-time state of a file's row may be changed, so the object itself is not asked.
+            if request.method != "POST" or not self.has_change_permission(request):
+                raise PermissionDenied
+            row = get_object_or_404(self.model, pk=object_id if object_id.isdecimal() else None)
+            getattr(self, action)(request, self.model._default_manager.filter(pk=row.pk))
+            name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
+            return HttpResponseRedirect(reverse(name, args=[row.pk]))
+
+        return view
+
+
+def credential_choices(provider: Provider) -> list[tuple[Any, str]]:
+    """The provider's credentials for a select, read once for all rows of a table."""
+    rows = provider.credentials.all()
+    return [("", "every credential"), *((row.pk, row.label or row.fingerprint or "no key") for row in rows)]
+
+
+class RuleInline(OwnedInline):
+    """Aliases and exclusions: rules for the provider or for one of its credentials."""
+
+    def get_formset(self, request: HttpRequest, obj: Provider | None = None, **kwargs: Any) -> Any:
+        formset = super().get_formset(request, obj, **kwargs)
+        field = formset.form.base_fields.get("credential")
+        if field is not None and obj is not None:
+            field.queryset = obj.credentials.all()
+            field.choices = credential_choices(obj)
+        return formset
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        return super().get_queryset(request).select_related("credential")
+
+
+class PoolFormSet(OwnedFormSet):
+    """The aliases of a provider, also as pools."""
+
+    def pools(self) -> list[tuple[str, list[str]]]:
+        """Each alias with the upstream models behind it, in the order in which they are taken."""
+        rows = sorted(self.get_queryset(), key=lambda row: (row.alias, row.position, row.pk))
+        return [
+            (alias, [row.upstream_model for row in members])
+            for alias, members in groupby(rows, key=lambda row: str(row.alias))
+        ]
+
+    def upstream_models(self) -> list[str]:
+        """What the provider was found to serve, to choose from while typing."""
+        found = self.instance.discovered_models[:DISCOVERED_SHOWN]
+        return [str(model.get("id", "")) for model in found if isinstance(model, dict)]
+
+
+class AliasInline(RuleInline):
+    """Aliases; several rows with the same alias are a pool, shown above the table."""
+
+    model = ModelAlias
+    form = AliasForm
+    formset = PoolFormSet
+    fields = ("alias", "upstream_model", "position", "credential", "force_mapping", "owned_by")
+    readonly_fields = ("owned_by",)
+    verbose_name_plural = "aliases and pools"
+    template_before = "admin/routing/modelalias/pools.html"
+
+    def get_formset(self, request: HttpRequest, obj: Provider | None = None, **kwargs: Any) -> Any:
+        formset = super().get_formset(request, obj, **kwargs)
+        field = formset.form.base_fields.get("upstream_model")
+        if field is not None:
+            field.widget = UnfoldAdminTextInputWidget({"list": "upstream-models"})
+        return formset
+
+
+class ExclusionInline(RuleInline):
+    """Patterns of model ids that are not offered."""
+
+    model = ModelExclusion
+    form = ExclusionForm
+    fields = ("pattern", "credential", "owned_by")
+    readonly_fields = ("owned_by",)
+    verbose_name_plural = "exclusions"
+
+
+@admin.register(Provider)
+class ProviderAdmin(WithCredentials, ProviderPages):
+    """Providers, with everything about one on its page."""
+
+    inlines = (CredentialInline, AliasInline, ExclusionInline)
+    change_form_outer_before_template = "admin/providers/provider/panel.html"
+
+    def credentials_of(self, queryset: models.QuerySet[Any]) -> models.QuerySet[Credential]:
+        return Credential.objects.filter(provider__in=queryset.order_by().values("pk"))
+
+    def save_model(self, request: HttpRequest, obj: Provider, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if not change:
+            # After the commit: the vendor's answer may take seconds, and a transaction would hold the
+            # database's write lock for as long. Failing to reach the vendor then blocks nothing either.
+            transaction.on_commit(lambda: self._discover(request, obj))
+
+    def _discover(self, request: HttpRequest, provider: Provider) -> None:
+        for credential in provider.credentials.select_related("provider"):
+            result = probe_and_record(credential)
+            text = admin_actions.result_text(credential, result)
+            if result.ok:
+                self.message_user(request, text, messages.SUCCESS)
+            else:
+                said = f"Saved, but the provider did not answer as hoped. {text}"
+                self.message_user(request, said, messages.WARNING)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        obj = kwargs.get("obj")
+        if obj is not None:
+            now = timezone.now()
+            context["panel"] = [(row, badge(credential_status(row, now))) for row in obj.credentials.all()]
+            context["may_act"] = self.has_change_permission(request)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+
+@admin.register(Credential)
+class CredentialAdmin(WithCredentials, CredentialPages):
+    """Credentials of all providers."""
+
+    change_form_outer_before_template = "admin/providers/credential/panel.html"
+
+    def credentials_of(self, queryset: models.QuerySet[Any]) -> models.QuerySet[Credential]:
+        return Credential.objects.filter(pk__in=queryset.order_by().values("pk"))
+
+    def save_model(self, request: HttpRequest, obj: Credential, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change and "secret" in form.changed_data:
+            obj.cooldowns.all().delete()  # they were the old key's
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        context["may_act"] = self.has_change_permission(request)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+
+class RuleAdmin(OwnedAdmin[Any]):
+    """Aliases and exclusions of all providers: to search, and to add to what the file owns."""
+
+    list_select_related = ("provider", "credential")
+    autocomplete_fields = ("provider", "credential")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("provider", "owned_by") if obj else ()
+
+    @admin.display(description="holds for")
+    def holds_for(self, obj: Any) -> str:
+        if obj.credential is None:
+            return "every credential"
+        return str(obj.credential.label or obj.credential.fingerprint or "no key")
+
+
+@admin.register(ModelAlias)
+class ModelAliasAdmin(RuleAdmin):
+    """Aliases of all providers."""
+
+    form = AliasForm
+    list_display = ("alias", "upstream_model", "provider", "holds_for", "position", "owned_by")
+    list_filter = ("provider", "origin")
+    search_fields = ("alias", "upstream_model", "provider__key")
+    ordering = ("alias", "provider_id", "position", "id")
+
+
+@admin.register(ModelExclusion)
+class ModelExclusionAdmin(RuleAdmin):
+    """Exclusions of all providers."""
+
+    form = ExclusionForm
+    list_display = ("pattern", "provider", "holds_for", "owned_by")
+    list_filter = ("provider", "origin")
+    search_fields = ("pattern", "provider__key")
+
+
+@admin.register(GatewaySettings)
+class GatewaySettingsAdmin(OwnedAdmin[GatewaySettings]):
+    """One page and no list: there is one row, made when it is first looked at."""
+
+    form = GatewaySettingsForm
+    fieldsets = (
+        ("Retries", {"fields": (("request_retry", "max_retry_credentials"), "max_retry_interval_s")}),
+        ("Cooldowns", {"fields": ("transient_cooldown_s", "disable_cooling")}),
+        ("Models and network", {"fields": ("force_model_prefix", "proxy", "debug")}),
+    )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: GatewaySettings | None = None) -> bool:
+        return False
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        if not self.has_view_or_change_permission(request):
+            raise PermissionDenied
+        return HttpResponseRedirect(reverse("admin:routing_gatewaysettings_change", args=[1]))
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        if object_id == "1":
+            GatewaySettings.objects.get_or_create(pk=1)
+        return super().get_object(request, object_id, from_field)
+
+    @admin.display(description="proxy")
+    def proxy(self, obj: GatewaySettings) -> str:
+        """Stands in the form field's place when the page is read-only."""
+        return masked_proxy(obj.proxy_token)
+
+
+admin.site.register(ClientKey, ClientKeyAdmin)
+admin.site.register(UsageRecord, UsageRecordAdmin)

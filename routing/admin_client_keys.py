@@ -1,0 +1,105 @@
+"""Client keys in the admin: made here, shown once, and only then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.decorators import method_decorator
+from django.views.decorators.debug import sensitive_variables
+
+from providers.admin import badge, two_lines
+from providers.status import Status
+from routing import client_keys
+from routing.admin_switch import Switchable
+from routing.forms import ClientKeyForm
+from routing.models import ClientKey
+
+
+class ClientKeyAdmin(Switchable):
+    """Who may call the gateway, until when, and for which models."""
+
+    form = ClientKeyForm
+    list_display = ("label", "state", "owner", "models_allowed", "expires_at", "last_used_at", "owned_by")
+    list_filter = ("enabled", "origin", "owner")
+    list_select_related = ("owner",)
+    search_fields = ("note", "fingerprint", "owner__username")
+    readonly_fields = ("fingerprint", "last_used_at", "owned_by")
+    actions = ("enable", "disable")
+    change_form_show_cancel_button = True
+    add_fieldsets = ((None, {"fields": (("note", "owner"), "expires_at", "allowed_models", "enabled")}),)
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    ("note", "owner"),
+                    ("fingerprint", "last_used_at"),
+                    "expires_at",
+                    "allowed_models",
+                    "enabled",
+                    "owned_by",
+                )
+            },
+        ),
+    )
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {"owner": request.user.pk, **super().get_changeform_initial_data(request)}
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ClientKey | None = None) -> tuple[str, ...]:
+        return tuple(self.readonly_fields) if obj else ()
+
+    @method_decorator(sensitive_variables("plain"))
+    def save_model(self, request: HttpRequest, obj: ClientKey, form: Any, change: bool) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+            return
+        row, plain = client_keys.create(
+            note=obj.note, owner_id=obj.owner_id, expires_at=obj.expires_at, allowed_models=obj.allowed_models
+        )
+        if not obj.enabled:
+            row.enabled = False
+            row.save(update_fields=["enabled"])
+        obj.__dict__.update(row.__dict__)
+        # Handed to response_add below within this request, in memory; see there.
+        request.new_client_key = plain  # type: ignore[attr-defined]  # a request carries what its views add
+
+    def response_add(
+        self, request: HttpRequest, obj: ClientKey, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """The page that shows the key, as the answer to the POST itself.
+
+        A redirect would have to leave the plain key somewhere in between, in the session or in the
+        messages (a cookie), where it could be read later. This answer exists once, is never cached, and
+        asking for its address again shows an empty form.
+        """
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Client key created",
+            "opts": self.opts,
+            "row": obj,
+            "plain": request.new_client_key,  # type: ignore[attr-defined]  # set by save_model
+            "base_url": request.build_absolute_uri("/v1"),
+        }
+        response = TemplateResponse(request, "admin/routing/clientkey/shown_once.html", context)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    @admin.display(description="client key", ordering="note")
+    def label(self, obj: ClientKey) -> str:
+        return two_lines(obj.note or "without a note", obj.fingerprint)
+
+    @admin.display(description="state")
+    def state(self, obj: ClientKey) -> str:
+        if not obj.enabled:
+            return badge(Status("Disabled", ""))
+        if obj.has_expired:
+            return badge(Status("Expired", "danger"))
+        return badge(Status("Active", "success"))
+
+    @admin.display(description="models")
+    def models_allowed(self, obj: ClientKey) -> str:
+        return ", ".join(obj.allowed_models) or "all"
