@@ -96,10 +96,21 @@ def test_a_long_page_is_cut():
     assert len(CODEC.decode_error(502, b"x" * 9000).message) == 500
 
 
-def test_inside_a_stream_the_objects_own_code_counts():
-    assert error_of({"error": {"code": 503, "message": "busy", "status": "UNAVAILABLE"}}, 200).status == 503
-    assert error_of({"error": {"status": "RESOURCE_EXHAUSTED"}}).status == 429
-    assert error_of({"error": {"message": "?"}}).status == 502
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        ({"code": 503, "message": "busy", "status": "UNAVAILABLE"}, 503),
+        ({"status": "RESOURCE_EXHAUSTED"}, 429),
+        ({"message": "?"}, 502),
+    ],
+)
+def test_inside_a_stream_the_objects_own_code_counts(error, status):
+    info = error_of({"error": error}, 200)
+    assert info is not None
+    assert info.status == status
+
+
+def test_an_answer_is_no_error():
     assert error_of({"candidates": []}) is None
     assert error_of([]) is None
 

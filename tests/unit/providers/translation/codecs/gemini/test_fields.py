@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from providers.errors import UpstreamProtocolError
@@ -62,8 +64,8 @@ def test_a_single_object_stands_for_a_list():
 
 
 def test_typed_fields_win_over_raw_ones_and_raw_ones_are_copied():
-    extra = {"a": {"x": 1, "y": {"z": 2}}, "b": 3}
-    target = {"a": {"x": 0}}
+    extra: dict[str, Any] = {"a": {"x": 1, "y": {"z": 2}}, "b": 3}
+    target: dict[str, Any] = {"a": {"x": 0}}
     merge_missing(target, extra)
     assert target == {"a": {"x": 0, "y": {"z": 2}}, "b": 3}
     target["a"]["y"]["z"] = 9
