@@ -96,7 +96,7 @@ def parse(content: bytes | str, source: str = "config.yaml") -> Document:
         line = text.count("\n", 0, error.position or 0) + 1
         raise _refusal(findings, "a control character is not allowed in YAML", line) from error
     except MarkedYAMLError as error:
-        raise _refusal(findings, _in_words(error), _line_of(error)) from error
+        raise _refusal(findings, _in_words(error), _line_of(error, text)) from error
     except YAMLError as error:
         raise _refusal(findings, "this is not YAML") from error
     except RecursionError as error:
@@ -144,36 +144,54 @@ def _refusal(findings: Findings, message: str, line: int = 0) -> ConfigRefused:
 
 _SYNTAX = (
     (r"found character '\t'", "a tab stands where YAML wants spaces; indent with spaces"),
-    ("mapping values are not allowed here", "a second `: ` on one line; put the value in quotes"),
+    ("cannot start any token", "a text that begins with `@`, `%` or a backquote must be in quotes"),
+    (
+        "mapping values are not allowed here",
+        "an unexpected `key: value`: check the indentation, quote a value that holds `: `, and leave a "
+        "blank after each `:`",
+    ),
+    ("sequence entries are not allowed here", "a list item (`- …`) must begin on a line of its own"),
     (
         "could not find expected ':'",
         "a key without `:` and value, or a text that ends on another line without quotes",
     ),
-    ("found unexpected end of stream", "a quote or bracket is never closed"),
+    ("found unexpected end of stream", "a quote is never closed"),
+    ("'<stream end>'", "a bracket is never closed"),
+    ("expected ',' or", "a list or mapping in brackets lacks a `,` or its closing bracket"),
+    ("expected the node content", "a closing bracket or a comma has nothing to close or to part"),
     ("found undefined alias", "an alias (`*name`) refers to an anchor (`&name`) that is not there"),
+    ("expected alphabetic or numeric", "a text that begins with `&` or `*` must be in quotes"),
+    ("found unknown escape character", "a backslash in double quotes begins an escape; use single quotes"),
     ("expected a single document", "only one document is allowed; remove the second `---`"),
     ("but found another document", "only one document is allowed; remove the second `---`"),
-    ("expected <block end>", "the indentation does not match the lines above"),
-    ("expected ',' or", "a list or mapping in brackets lacks a `,` or its closing bracket"),
+    (
+        "expected <block end>",
+        "the indentation does not match the lines above, or text follows a closed quote or bracket",
+    ),
+    ("expected '<document start>'", "the indentation does not match the lines above"),
     ("found duplicate anchor", "an anchor (`&name`) is defined twice"),
     ("incompatible YAML document", "the %YAML line names a version other than 1.x"),
 )
+"""What ruamel.yaml 0.19 says, and what to do about it; the first that fits counts."""
 
 
-def _line_of(error: MarkedYAMLError) -> int:
-    """Where the mistake begins: an open quote is noticed only where the file ends."""
-    begins_earlier = error.problem in ("could not find expected ':'", "found unexpected end of stream")
+def _line_of(error: MarkedYAMLError, text: str) -> int:
+    """Where the mistake begins: an open quote or bracket is noticed only where the file ends."""
+    problem = str(error.problem or "")
+    begins_earlier = any(
+        words in problem for words in ("could not find expected", "unexpected end of stream", "<stream end>")
+    )
     marks = (error.context_mark, error.problem_mark)
-    first, second = marks if begins_earlier else reversed(marks)
+    first, second = marks if begins_earlier else marks[::-1]
     mark = first or second
-    return mark.line + 1 if mark else 0
+    return min(mark.line, text.rstrip().count("\n")) + 1 if mark else 0
 
 
 def _in_words(error: MarkedYAMLError) -> str:
     """ruamel's finding as a sentence; its own text may quote the file, and so a secret."""
     problem = str(error.problem or "")
     for fragment, words in _SYNTAX:
-        if fragment in problem or fragment in problem.encode("unicode_escape").decode():
+        if fragment in problem:
             return words
     return "this is not valid YAML"
 

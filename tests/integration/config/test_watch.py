@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from management_api.config import startup, watch
 from management_api.config.watch import ConfigWatcher
@@ -56,8 +56,15 @@ async def until(claim):
             await asyncio.sleep(0.02)
 
 
+def _count_and_leave():
+    try:
+        return Credential.objects.count()
+    finally:
+        connection.close()  # another thread than the test's: nobody else would
+
+
 async def count():
-    return await sync_to_async(Credential.objects.count)()
+    return await sync_to_async(_count_and_leave, thread_sensitive=False)()
 
 
 async def test_the_file_is_applied_when_nobody_did_before(path):
