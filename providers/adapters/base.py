@@ -72,6 +72,8 @@ class Adapter:
     """Serves ids that nobody listed: any id routes here when no registered id matches."""
     prefix_replaces_ids: bool = False
     """With a prefix, only ``prefix/id`` is offered; else ``id`` and ``prefix/id`` (docs/routing.md)."""
+    public_list: bool = False
+    """Anybody may list the models: a listing proves nothing about the key."""
     default_mappings: tuple[tuple[str, str], ...] = ()
     """Route model to upstream model, where the id that people use is not the vendor's own. They hold
     when the provider row lists no models; the route models stand in ``catalogue`` as well."""
@@ -85,6 +87,10 @@ class Adapter:
     def models_request(self, credential: CredentialEntry) -> UpstreamRequest | None:
         """The call that lists models, or None when the provider offers none."""
         raise NotImplementedError
+
+    def key_request(self, credential: CredentialEntry) -> UpstreamRequest | None:
+        """Where the list is public: a call that costs nothing and needs a working key, if there is one."""
+        return None
 
     def read_models(self, body: bytes) -> tuple[CatalogueModel, ...]:
         """The answer to ``models_request``. Raises UpstreamProtocolError when it is not a list."""

@@ -26,21 +26,6 @@ _LOGIN_TOKEN = "sk-ant-oat"  # noqa: S105  (the public beginning of a kind of to
 _LOGIN_BETA = "oauth-2025-04-20"
 _UNIFIED = "anthropic-ratelimit-unified-"
 
-_STATUS_OF_TYPE = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "conflict_error": 409,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "api_error": 500,
-    "timeout_error": 504,
-    "overloaded_error": 529,
-}
-"""For errors inside a 200: the event names a type only."""
-
 
 class Claude(Adapter):
     key = "claude"
@@ -98,8 +83,6 @@ class Claude(Adapter):
 
     def classify(self, status: int, headers: dict[str, str], body: bytes, now: float) -> Refusal:
         detail = refusals.read_detail(body)
-        if status < 400:
-            status = _STATUS_OF_TYPE.get(detail.type or "", detail.status or 502)
         if status == 429 and "fast mode" in detail.text and "credit" in detail.text:
             # The account pays for fast mode separately; without ``speed: "fast"`` it would have answered.
             return refusals.refusal(RefusalKind.REQUEST, detail, status, headers, now)

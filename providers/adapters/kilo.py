@@ -14,6 +14,7 @@ class Kilo(OpenAICompatible):
     base_url = "https://api.kilo.ai/v1"
     key_hint = "The token of a Kilo Code account, or anonymous for the free models."
     environment = ("KILO_API_KEY", "KILOCODE_API_KEY")
+    public_list = True
     open_ended = True
     abilities_by_model = OPENAI_FAMILIES
     catalogue = (

@@ -44,15 +44,7 @@ class OpenAICompatible(Adapter):
         )
 
     def models_request(self, credential: CredentialEntry) -> UpstreamRequest | None:
-        return UpstreamRequest(
-            method="GET",
-            url=self._models_url(credential),
-            headers=merge_headers(
-                {"accept": "application/json"},
-                self._common_headers(credential),
-                custom_headers(credential, {}),
-            ),
-        )
+        return self._get(self._models_url(credential), credential)
 
     def read_models(self, body: bytes) -> tuple[CatalogueModel, ...]:
         return model_lists.read_openai_list(body)
@@ -74,6 +66,12 @@ class OpenAICompatible(Adapter):
         configuration files have it) stands for the whole of it."""
         base = credential.base_url.rstrip("/") or self.base_url
         return self.base_url if self.base_url.startswith(f"{base}/") else base
+
+    def _get(self, url: str, credential: CredentialEntry) -> UpstreamRequest:
+        headers = merge_headers(
+            {"accept": "application/json"}, self._common_headers(credential), custom_headers(credential, {})
+        )
+        return UpstreamRequest(method="GET", url=url, headers=headers)
 
     def _common_headers(self, credential: CredentialEntry) -> dict[str, str]:
         plain = {"accept-encoding": "identity", "user-agent": USER_AGENT}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from providers.adapters.base import CatalogueModel
+from providers.adapters.base import CatalogueModel, UpstreamRequest
 from providers.adapters.openai import OPENAI_FAMILIES
 from providers.adapters.openai_compatible import OpenAICompatible
+from providers.values import CredentialEntry
 
 
 class OpenRouter(OpenAICompatible):
@@ -17,6 +18,7 @@ class OpenRouter(OpenAICompatible):
     key_hint = "Begins with sk-or-v1-; made at openrouter.ai, Keys."
     environment = ("OPENROUTER_API_KEY",)
     open_ended = True
+    public_list = True
     abilities_by_model = OPENAI_FAMILIES
     default_mappings = (
         ("claude-3-5-sonnet", "anthropic/claude-3.5-sonnet"),
@@ -35,3 +37,6 @@ class OpenRouter(OpenAICompatible):
             ("openrouter/auto", "OpenRouter's own choice"),
         )
     )
+
+    def key_request(self, credential: CredentialEntry) -> UpstreamRequest | None:
+        return self._get(f"{self.base_of(credential)}/key", credential)

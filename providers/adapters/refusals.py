@@ -19,14 +19,16 @@ NO_SENSE_SOON_S = 1800.0
 """A spent balance is not refilled by waiting; half an hour is the longest rest without a known window."""
 
 _SECRET = re.compile(
-    r"sk-[\w\-*]{6,}|(?:gsk_|xai-|AIza|nvapi-|r8_|hf_|fw_|key_|cpx-|ghu_|gho_|ya29\.)[\w\-*.]{6,}"
-    r"|(?i:bearer)\s+[\w.~+/\-]{6,}=*|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+    r"\b(?:sk-|gsk_|xai-|AIza|nvapi-|r8_|hf_|fw_|cpx-|gh[opsu]_|ya29\.)[\w\-*.]{6,}"
+    r"|(?i:bearer)\s+[\w.~+/\-]{16,}=*|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
 )
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _DROPPED_ELEMENT = re.compile(r"<(script|style|head)\b.*?</\1>", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^>]{0,2000}>")
 _LONGEST_READ = 65_536
-"""Characters of an error body that are looked at; the sense of an error stands at its beginning."""
+"""Characters of an error body that are searched; the sense of an error stands at its beginning."""
+_LONGEST_SOURCE = 8_192
+"""Characters from which an excerpt is made: bounds what a page of broken markup costs."""
 
 _CHALLENGE = ("challenge-platform", "cf-mitigated", "cloudflare challenge", "cf-chl-")
 _MODEL_UNSUPPORTED = (
@@ -40,6 +42,10 @@ _MODEL_UNSUPPORTED = (
     "model unavailable",
     "not available for your plan",
     "not available for your account",
+    "is not a valid model",
+    "invalid model",
+    "model not exist",
+    "model has been decommissioned",
 )
 _CONTEXT_LENGTH = (
     "context_length_exceeded",
@@ -109,6 +115,33 @@ _MODEL_MISSING = frozenset({"model_not_found", "model_not_exist"})
 _TRANSIENT_STATUSES = frozenset({408, 424, 425, 498, 499})
 """424 and 498 are Groq's (dependency failed, flex capacity); 499 a proxy on the way gave up."""
 
+_STATUS_OF = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "conflict_error": 409,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "insufficient_quota": 429,
+    "api_error": 500,
+    "server_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "RESOURCE_EXHAUSTED": 429,
+    "INTERNAL": 500,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+"""By type or code (OpenAI, Anthropic, google.rpc.Code), where an error names no status."""
+
 
 class Detail(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of an error body of any vendor's shape. ``text`` is all of it in lower case."""
@@ -148,7 +181,10 @@ def read_detail(body: bytes) -> Detail:
 def classify(detail: Detail, status: int, headers: Mapping[str, str], now: float) -> Refusal:
     """The kind of a refusal by the rules that all providers share, with the wait that it names."""
     if status < 400:
-        status = detail.status or 502
+        # An error inside a 200: in a stream that had begun, or from a vendor who sends none else.
+        status = (
+            detail.status or _STATUS_OF.get(detail.type or "") or _STATUS_OF.get(detail.code or "") or 502
+        )
     kind = _kind(detail, status, headers)
     return refusal(kind, detail, status, headers, now)
 
@@ -175,7 +211,7 @@ def refusal(
 
 def safe_excerpt(text: str) -> str:
     """At most 500 characters on one line: no markup, nothing that looks like a key."""
-    text = text[:_LONGEST_READ]
+    text = text[:_LONGEST_SOURCE]
     if "<html" in text[:2000].lower() or "<!doctype" in text[:2000].lower():
         title = _TITLE.search(text)
         text = title.group(1) if title else _TAG.sub(" ", _DROPPED_ELEMENT.sub(" ", text))

@@ -13,6 +13,7 @@ class Zen(OpenAICompatible):
     base_url = "https://opencode.ai/zen/v1"
     key_hint = "Made at opencode.ai, Zen."
     environment = ("ZEN_API_KEY", "OPENCODE_API_KEY", "THGENT_ZEN_API_KEY")
+    public_list = True
     abilities_by_model = OPENAI_FAMILIES
     default_mappings = (("z-ai/glm-5", "glm-5"),)
     catalogue = tuple(
