@@ -60,7 +60,7 @@ def test_merged_keys_give_way_to_own_keys():
         ("a: 1\na: 2\n", 2, "`a` is given twice; line 1 has it first"),
         ("x:\n  - b: 1\n    c: 2\n    b: 3\n", 4, "`b` is given twice; line 2"),
         ("a:\n\t- b\n", 2, "tab"),
-        ("a: b: c\n", 1, "in quotes"),
+        ("a: b: c\n", 1, "quote a value"),
         ("a: 1\nb: [1, 2\nc: 3\n", 3, "closing bracket"),
         ('a: "b\nc: 1\n', 1, "never closed"),
         ("a:\n  - [\n\n", 2, "a bracket is never closed"),
