@@ -16,7 +16,7 @@ import msgspec
 from providers.adapters import limits, model_lists, refusals
 from providers.adapters.base import Adapter, Call, CatalogueModel, UpstreamRequest
 from providers.adapters.claude_models import CLAUDE_FAMILIES, CLAUDE_IDS, CLAUDE_MAPPINGS, catalogue_of
-from providers.adapters.headers import USER_AGENT, custom_headers, merge_headers
+from providers.adapters.headers import USER_AGENT, call_headers, custom_headers, merge_headers
 from providers.translation.codec import Capabilities
 from providers.values import CredentialEntry, Format, Refusal, RefusalKind
 
@@ -40,7 +40,7 @@ class Claude(Adapter):
 
     def request(self, call: Call) -> UpstreamRequest:
         accept = "text/event-stream" if call.stream else "application/json"
-        asked = dict(call.headers)
+        asked = call_headers(call.headers)
         common = self._common_headers(call.credential)
         betas = _joined(common.get("anthropic-beta", ""), asked.pop("anthropic-beta", ""))
         return UpstreamRequest(

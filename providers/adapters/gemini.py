@@ -16,7 +16,7 @@ from providers.adapters import limits, model_lists, refusals
 from providers.adapters.auth import Auth, HeaderKey
 from providers.adapters.base import Adapter, Call, CatalogueModel, UpstreamRequest
 from providers.adapters.gemini_models import GEMINI_CATALOGUE, GEMINI_FAMILIES, GEMINI_MAPPINGS
-from providers.adapters.headers import USER_AGENT, custom_headers, merge_headers
+from providers.adapters.headers import USER_AGENT, call_headers, custom_headers, merge_headers
 from providers.translation.codec import Capabilities
 from providers.values import CredentialEntry, Format, Refusal, RefusalKind
 
@@ -51,7 +51,7 @@ class Gemini(Adapter):
             headers=merge_headers(
                 {"content-type": "application/json", "accept": accept},
                 self._common_headers(call.credential),
-                dict(call.headers),
+                call_headers(call.headers),
                 custom_headers(call.credential, dict(call.client_headers)),
             ),
             body=call.body,

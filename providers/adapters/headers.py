@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from providers.values import CredentialEntry
 
@@ -13,6 +13,27 @@ _OWNED_BY_TRANSPORT = frozenset(
     {"connection", "content-length", "keep-alive", "te", "transfer-encoding", "upgrade"}
 )
 """Framing belongs to the HTTP client (RFC 9110, 7.6.1): a custom value would corrupt the request."""
+
+_NEVER_FROM_A_CALL = _OWNED_BY_TRANSPORT | {
+    "accept-encoding",
+    "authorization",
+    "cookie",
+    "host",
+    "proxy-authorization",
+    "x-api-key",
+    "x-goog-api-key",
+}
+"""On a passthrough a call carries headers of the client, whose own key must not travel upstream."""
+
+
+def call_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The headers of a call, in lower case, without those that sign or frame a request."""
+    lowered = ((name.strip().lower(), value) for name, value in headers)
+    return {
+        name: value
+        for name, value in lowered
+        if name and name not in _NEVER_FROM_A_CALL and not _breaks_line(name + value)
+    }
 
 
 def custom_headers(credential: CredentialEntry, client_headers: Mapping[str, str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from providers.adapters import model_lists, refusals
 from providers.adapters.auth import Auth, BearerKey
 from providers.adapters.base import Adapter, Call, CatalogueModel, UpstreamRequest
-from providers.adapters.headers import USER_AGENT, custom_headers, merge_headers
+from providers.adapters.headers import USER_AGENT, call_headers, custom_headers, merge_headers
 from providers.translation.codec import Capabilities
 from providers.values import CredentialEntry, Format, Refusal
 
@@ -37,7 +37,7 @@ class OpenAICompatible(Adapter):
             headers=merge_headers(
                 {"content-type": "application/json", "accept": accept},
                 self._common_headers(call.credential),
-                dict(call.headers),
+                call_headers(call.headers),
                 custom_headers(call.credential, dict(call.client_headers)),
             ),
             body=call.body,

@@ -147,6 +147,8 @@ async def _fetch(
 ) -> _Answer:
     response = await client.open(request, proxy_url=entry.proxy_url, adapter=adapter)
     try:
+        if 300 <= response.status < 400:
+            raise UpstreamProtocolError(f"it redirects elsewhere ({response.status})")
         limit = _LIST_LIMIT if response.status < 400 else _ERROR_LIMIT
         return _Answer(response.status, response.headers, await response.read(limit))
     finally:

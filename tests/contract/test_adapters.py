@@ -141,6 +141,15 @@ def test_a_custom_header_replaces_a_built_in_one(key):
     assert values["accept"] == "application/json"
 
 
+@pytest.mark.parametrize("key", [adapter.key for adapter in NETWORKED])
+def test_a_calls_headers_never_carry_the_clients_own_key_upstream(key):
+    client_key = "cpx-the-clients-own"
+    names = ("Authorization", "x-api-key", "X-Goog-Api-Key", "cookie")
+    request = sent(key, headers=tuple((name, client_key) for name in names))
+    assert not any(client_key in value for _, value in request.headers)
+    assert any(KEY in value for _, value in request.headers)
+
+
 @pytest.mark.parametrize(("key", "url"), MODEL_URLS.items())
 def test_the_model_list_is_asked_for_at_its_address(key, url):
     request = adapter_for(key).models_request(credential_of(key))

@@ -158,6 +158,13 @@ def test_a_page_instead_of_a_list_points_to_the_base_url(upstream):
     )
 
 
+def test_a_redirect_points_to_the_base_url_too(upstream):
+    upstream.answers["GET /v1/models"] = (301, b"")
+    result = probe_now(entry_of(upstream))
+    assert not result.ok
+    assert result.message.endswith("it redirects elsewhere (301). Check the base URL.")
+
+
 def test_nothing_listening_is_told_with_the_address():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -192,9 +199,9 @@ def test_wrong_settings_are_told_before_anything_is_sent(adapter, fields, words)
     assert words in result.message
 
 
-@pytest.mark.filterwarnings(
-    "ignore:BasicAuth is deprecated:DeprecationWarning"
-)  # httpx-aiohttp's use of aiohttp
+# httpx-aiohttp signs in at a proxy by means that aiohttp 3.14 calls deprecated.
+@pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:The 'proxy_auth' parameter is deprecated:DeprecationWarning")
 def test_custom_header_values_and_proxy_logins_are_not_shown(upstream):
     text = "you sent hunter-two and user:proxy-password"
     upstream.answers["GET /v1/models"] = (401, {"error": {"message": text}})
