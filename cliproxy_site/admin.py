@@ -25,6 +25,7 @@ else:
         """Django's pages for groups in Unfold's clothes."""
 
 
+admin.site.index_title = "Home"
 admin.site.unregister(User)
 admin.site.unregister(Group)
 

@@ -1,4 +1,4 @@
-"""Django's handle on this package."""
+"""Django's handle on this package; it registers the deployment's checks."""
 
 from __future__ import annotations
 
@@ -8,3 +8,8 @@ from django.apps import AppConfig
 class CliproxySiteConfig(AppConfig):
     name = "cliproxy_site"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from cliproxy_site import checks  # it reads models, which are loaded only now
+
+        checks.register_checks()

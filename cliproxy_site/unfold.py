@@ -16,6 +16,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_URL": reverse_lazy("admin:index"),
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda request: static("cliproxy_site/admin.css")],
+    "LOGIN": {"redirect_after": reverse_lazy("admin:index")},
     "DASHBOARD_CALLBACK": "cliproxy_site.dashboard.dashboard",
     "COLORS": {
         "primary": {

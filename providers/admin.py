@@ -14,6 +14,7 @@ from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
@@ -76,9 +77,8 @@ def masked_proxy(token: str) -> str:
 class OwnedAdmin(ModelAdmin[Row]):
     """A row that either the database or ``config.yaml`` owns. The file's rows are read-only here."""
 
-    change_form_before_template = "admin/owned_note.html"
+    change_form_outer_before_template = "admin/owned_note.html"
     list_filter_sheet = False
-    compressed_fields = True
     warn_unsaved_form = True
 
     def has_change_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
@@ -148,6 +148,7 @@ class OwnedInline(TabularInline[Any, Provider]):
     extra = 0
     tab = True
     show_count = True
+    hide_title = True
 
     def get_formset(self, request: HttpRequest, obj: Provider | None = None, **kwargs: Any) -> Any:
         formset = super().get_formset(request, obj, **kwargs)
@@ -166,9 +167,8 @@ class CredentialInline(OwnedInline):
     model = Credential
     form = CredentialForm
     formset = CredentialFormSet
-    fields = ("label", "secret", "status", "enabled", "weight", "priority", "owned_by")
-    readonly_fields = ("status", "owned_by")
-    show_change_link = True
+    fields = ("label", "secret", "status", "enabled", "weight", "priority", "owned_by", "details")
+    readonly_fields = ("status", "owned_by", "details")
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Credential]:
         rows: models.QuerySet[Credential] = super().get_queryset(request)
@@ -177,6 +177,13 @@ class CredentialInline(OwnedInline):
     @admin.display(description="status")
     def status(self, obj: Credential) -> str:
         return badge(credential_status(obj, timezone.now())) if obj.pk else ""
+
+    @admin.display(description="")
+    def details(self, obj: Credential) -> str:
+        if not obj.pk:
+            return ""
+        address = reverse("admin:providers_credential_change", args=[obj.pk])
+        return format_html('<a class="cpx-link" href="{}">more</a>', address)
 
     @admin.display(description="API key")
     def secret(self, obj: Credential) -> str:
@@ -309,7 +316,7 @@ class CredentialPages(OwnedAdmin[Credential]):
     fieldsets = (
         (
             None,
-            {"fields": (("provider", "label"), ("fingerprint", "secret"), "enabled", ("status", "tested"))},
+            {"fields": (("provider", "label"), ("secret", "enabled"), ("status", "tested"))},
         ),
         (
             "Routing and network",

@@ -236,7 +236,7 @@ class CredentialForm(SealedForm[Credential]):
             secret.disabled = True
             secret.help_text = "It belongs to a login and is renewed by itself."
         elif self.instance.fingerprint:
-            secret.widget.attrs["placeholder"] = f"stored: {self.instance.fingerprint}"
+            secret.widget.attrs["placeholder"] = self.instance.fingerprint
             secret.help_text = f"Stored: {self.instance.fingerprint}. Paste another key to replace it."
 
     def clean(self) -> dict[str, Any]:

@@ -106,6 +106,8 @@ class RuleInline(OwnedInline):
         if field is not None and obj is not None:
             field.queryset = obj.credentials.all()
             field.choices = credential_choices(obj)
+            field.widget.can_add_related = field.widget.can_change_related = False
+            field.widget.can_view_related = field.widget.can_delete_related = False
         return formset
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:

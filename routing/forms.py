@@ -109,3 +109,7 @@ class GatewaySettingsForm(SealedForm[GatewaySettings]):
             "force_model_prefix",
             "debug",
         )
+        labels = {
+            "max_retry_interval_s": "Longest wait",
+            "transient_cooldown_s": "Cooldown after a passing fault",
+        }
