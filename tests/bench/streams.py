@@ -39,11 +39,12 @@ class Upstream:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
-                length = next(
-                    int(line.split(b":")[1])
-                    for line in head.split(b"\r\n")
-                    if line.lower().startswith(b"content-length:")
-                )
+                if not head.startswith(b"POST "):  # the gateway asks which models there are
+                    models = b'{"object":"list","data":[{"id":"stream-pass","object":"model"}]}'
+                    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(models), models))
+                    continue
+                lines = [line.lower() for line in head.split(b"\r\n")]
+                length = next(int(line[15:]) for line in lines if line.startswith(b"content-length:"))
                 body = json.loads(await reader.readexactly(length))
                 await self.answer(writer, int(body["messages"][-1]["content"]))
         except (asyncio.IncompleteReadError, ConnectionError):

@@ -15,6 +15,9 @@ CHUNKS = 200
 WORDS = [f"word{number:03d} " for number in range(CHUNKS)]
 """What a stream says, one word a chunk."""
 
+MODELS = b'{"object":"list","data":[{"id":"small","object":"model"}],"has_more":false}'
+"""A gateway may ask for the list at its start; that is no part of what is measured."""
+
 CONFIG = """
 daemon off; master_process on; worker_processes 1; worker_rlimit_nofile 16384;
 error_log stderr crit; pid {root}/nginx.pid;
@@ -111,6 +114,8 @@ def write_site(root: Path) -> None:
         "stream/v1/chat/completions": openai_stream(),
         "small/v1/messages": claude_answer(),
         "stream/v1/messages": claude_stream(),
+        "small/v1/models": MODELS,
+        "stream/v1/models": MODELS,
     }
     for name, content in files.items():
         path = root / "www" / name
