@@ -16,7 +16,6 @@ from urllib.parse import unquote_to_bytes
 from twisted.protocols import basic
 from twisted.web import http
 
-from cliproxy_site.servers.options import KEEP_ALIVE_S
 from cliproxy_site.servers.request import GatewayRequest
 
 if TYPE_CHECKING:
@@ -190,12 +189,12 @@ class GatewayChannel(http.HTTPChannel):  # type: ignore[misc]  # Twisted carries
         if not self.requests:
             self.loseConnection()
 
-    def close_if_idle(self, now: float) -> None:
-        """Close when the client has been silent for KEEP_ALIVE_S outside an exchange."""
+    def close_if_idle(self, now: float, keep_alive_s: float) -> None:
+        """Close when the client has been silent for ``keep_alive_s`` outside an exchange."""
         if self._heard or self._handlingRequest or self._unsent():
             self._heard = False
             self._quiet_since = now
-        elif now - self._quiet_since > KEEP_ALIVE_S:
+        elif now - self._quiet_since > keep_alive_s:
             self.loseConnection()
 
     def _unsent(self) -> bool:

@@ -30,16 +30,14 @@ from cliproxy_site.servers.drain import StopSignals, run_stop_hook
 from cliproxy_site.servers.options import Announce, Application, Headers, Hook, Message, ServerOptions
 from cliproxy_site.servers.request import WIND_UP_S, GatewayRequest
 from cliproxy_site.servers.sockets import address_of
+from cliproxy_site.servers.websocket import SERVICE_RESTART, GatewayWebSocket
 
 logger = logging.getLogger(__name__)
 
-TICK_S = 2.0
+TICK_S = 1.0
 CANCEL_S = 2.0
 """How long cancelled exchanges may take to end before their connections are cut."""
 FLUSH_S = 0.2
-
-SERVICE_RESTART = 1012
-"""WebSocket close code that tells a client to connect again (RFC 6455 registry)."""
 
 
 class GatewayDaphneServer(Server):  # type: ignore[misc]  # Daphne carries no types
@@ -58,7 +56,13 @@ class GatewayDaphneServer(Server):  # type: ignore[misc]  # Daphne carries no ty
         on_stop: Hook,
         announce: Announce,
     ) -> None:
-        super().__init__(application, endpoints=[f"fd:{listener.fileno()}"], server_name="")
+        super().__init__(
+            application,
+            endpoints=[f"fd:{listener.fileno()}"],
+            server_name="",
+            websocket_max_message_size=options.body_limit,
+            websocket_max_frame_size=options.body_limit,
+        )
         self.listener = listener
         self.options = options
         self.on_start = on_start
@@ -108,6 +112,7 @@ class GatewayDaphneServer(Server):  # type: ignore[misc]  # Daphne carries no ty
     def _make_factories(self) -> None:
         self.http_factory = GatewayFactory(self)
         self.ws_factory = WebSocketFactory(self, server="")
+        self.ws_factory.protocol = GatewayWebSocket
         self.ws_factory.setProtocolOptions(
             autoPingTimeout=self.ping_timeout,
             allowNullOrigin=True,
@@ -122,7 +127,7 @@ class GatewayDaphneServer(Server):  # type: ignore[misc]  # Daphne carries no ty
             await asyncio.sleep(TICK_S)
             now = asyncio.get_running_loop().time()
             for channel in list(self.channels):
-                channel.close_if_idle(now)
+                channel.close_if_idle(now, self.options.keep_alive_s)
             for protocol in list(self.connections):
                 protocol.check_timeouts()
 
@@ -211,8 +216,6 @@ class GatewayDaphneServer(Server):  # type: ignore[misc]  # Daphne carries no ty
             self._note_quiet()
         elif error is not None:
             protocol.handle_exception(error)
-        elif protocol.state == protocol.STATE_CONNECTING:
-            protocol.serverReject()
         else:
             protocol.serverClose()
 
@@ -223,10 +226,7 @@ class GatewayDaphneServer(Server):  # type: ignore[misc]  # Daphne carries no ty
         for channel in list(self.channels):
             channel.wind_down()
         for protocol in list(self.connections):
-            if protocol.state == protocol.STATE_CONNECTING:
-                protocol.serverReject()
-            else:
-                protocol.serverClose(SERVICE_RESTART)
+            protocol.serverClose(SERVICE_RESTART)
         self._note_quiet()
         await signals.wait_unless_insisted(self._quiet.wait(), self.options.drain_timeout_s)
         if self._quiet.is_set():

@@ -16,10 +16,6 @@ Hook = Callable[[], Awaitable[None]]
 Announce = Callable[[str, int], None]
 TooLarge = Callable[[str, Headers], bytes]
 
-KEEP_ALIVE_S = 75.0
-"""How long a connection may sit idle between exchanges. Longer than the 60 s after which the usual
-load balancers drop an idle upstream connection, so that the balancer, not the server, closes first."""
-
 HOOK_S = 10.0
 """How long the stop hook may take before the process leaves without it."""
 
@@ -41,6 +37,11 @@ class ServerOptions:
 
     drain_timeout_s: float = 20.0
     """How long open exchanges may go on after the first SIGTERM or SIGINT."""
+
+    keep_alive_s: float = 75.0
+    """How long a connection may sit idle between exchanges. Longer than the 60 s after which the
+    usual load balancers drop an idle connection, so that the balancer, not the server, closes first:
+    a server that closes may do so while a request is on its way."""
 
     too_large: TooLarge | None = None
     """Writes the JSON body of a 413 from the request's path and headers (names in lower case), so

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import uvicorn
 
 from cliproxy_site.servers.drain import StopSignals, run_stop_hook
-from cliproxy_site.servers.options import KEEP_ALIVE_S, Announce, Application, Hook, ServerOptions
+from cliproxy_site.servers.options import Announce, Application, Hook, ServerOptions
 from cliproxy_site.servers.reactor import new_event_loop
 from cliproxy_site.servers.sockets import BACKLOG, address_of
 
@@ -56,8 +56,9 @@ def serve_uvicorn(
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=int(KEEP_ALIVE_S),
+        timeout_keep_alive=max(1, round(options.keep_alive_s)),
         timeout_graceful_shutdown=max(1, round(options.drain_timeout_s)),
+        ws_max_size=options.body_limit,
         backlog=BACKLOG,
     )
     server = GatewayUvicornServer(config, announce)

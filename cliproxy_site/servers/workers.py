@@ -32,6 +32,7 @@ def run_workers(
     listener: socket.socket,
     argv_for_child: Callable[[int], Sequence[str]],
     drain_timeout_s: float,
+    pauses_s: Sequence[float] = BACKOFF_S,
 ) -> int:
     """Keep ``count`` children alive until SIGTERM or SIGINT; return the exit status.
 
@@ -39,7 +40,7 @@ def run_workers(
     (its number is the same there). Signals are passed on; 0 means that every child drained and
     ended with 0. A child ends on its own when the parent dies, if it calls ``end_with_parent``.
     """
-    return asyncio.run(_Workers(count, listener, argv_for_child, drain_timeout_s).run())
+    return asyncio.run(_Workers(count, listener, argv_for_child, drain_timeout_s, pauses_s).run())
 
 
 def end_with_parent() -> None:
@@ -62,11 +63,13 @@ class _Workers:
         listener: socket.socket,
         argv_for_child: Callable[[int], Sequence[str]],
         drain_timeout_s: float,
+        pauses_s: Sequence[float],
     ) -> None:
         self._count = count
         self._listener = listener
         self._argv_for_child = argv_for_child
         self._patience_s = drain_timeout_s + PATIENCE_S
+        self._pauses_s = pauses_s
         self._alive: dict[int, Process] = {}
         self._failed = False
 
@@ -86,7 +89,7 @@ class _Workers:
     async def _keep(self, number: int, signals: StopSignals) -> None:
         """Run worker ``number``, again and again, until asked to stop."""
         loop = asyncio.get_running_loop()
-        pauses = iter(BACKOFF_S)
+        pauses = iter(self._pauses_s)
         while not signals.asked.is_set():
             born = loop.time()
             status = await self._live(number)
@@ -95,7 +98,7 @@ class _Workers:
                 return
             logger.error("Worker %d ended with status %d", number, status)
             if loop.time() - born >= SETTLED_S:
-                pauses = iter(BACKOFF_S)
+                pauses = iter(self._pauses_s)
                 continue
             pause = next(pauses, None)
             if pause is None:

@@ -109,6 +109,11 @@ async def echo_websocket(receive, send):
     await send({"type": "websocket.accept"})
     while (message := await receive())["type"] == "websocket.receive":
         await send({"type": "websocket.send", "text": message["text"].upper()})
+        if message["text"] == "flood":
+            STATE["sent"] = 0
+            for number in range(3000):
+                await send({"type": "websocket.send", "bytes": flood_chunk(number, 16 * 1024)})
+                STATE["sent"] += 1
 
 
 PATHS = {

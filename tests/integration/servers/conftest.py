@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -27,9 +28,11 @@ class Running:
             text=True,
             pass_fds=[options["fd"]] if "fd" in options else [],
         )
-        self.events = [self.process.stdout.readline().strip(), self.process.stdout.readline().strip()]
+        assert self.process.stdout is not None
+        self.events = [self.process.stdout.readline().strip() for _ in range(2)]
         if not self.events[1].startswith("listening"):
             raise AssertionError(self.process.communicate()[1])
+        self.host: str
         _, self.host, port = self.events[1].split()
         self.port = int(port)
 
@@ -46,6 +49,14 @@ class Running:
         with contextlib.closing(client):
             client.request("GET", path)
             return json.loads(client.getresponse().read())
+
+    def settled(self, counter):
+        """A counter of ``/state`` once it stands still."""
+        value, before = self.get("/state")[counter], None
+        while value != before:
+            time.sleep(0.3)
+            before, value = value, self.get("/state")[counter]
+        return value
 
     def signal(self, number=signal.SIGTERM):
         self.process.send_signal(number)
@@ -101,7 +112,8 @@ def dechunk(raw):
     """Head and body of a chunked response, checked to be complete."""
     head, _, rest = raw.partition(b"\r\n\r\n")
     assert b"transfer-encoding: chunked" in head.lower()
-    parts, at = [], 0
+    parts: list[bytes] = []
+    at = 0
     while True:
         line_end = rest.index(b"\r\n", at)
         size = int(rest[at:line_end], 16)

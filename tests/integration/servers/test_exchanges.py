@@ -90,10 +90,7 @@ def test_a_client_that_does_not_read_holds_the_application_back(serve, server):
     with running.connect(receive_buffer=SMALL_BUFFER) as connection:
         connection.sendall(GET % (b"/flood?chunks=%d&size=%d" % (chunks, size), b"connection: close\r\n"))
         assert eventually(lambda: running.get("/state")["flooding"], 5)
-        sent, before = -1, -2
-        while sent != before:  # until the application stands still
-            time.sleep(0.3)
-            before, sent = sent, running.get("/state")["sent"]
+        sent = running.settled("sent")
         # 64 KiB in the server and what the kernel takes (its send buffer grows to some MiB).
         assert 0 < sent * size < 12 * 1024 * 1024
         _, body = dechunk(read_all(connection))

@@ -23,6 +23,15 @@ def test_an_idle_server_stops_at_once_and_exits_0(serve, server, number):
     assert running.events == ["started", f"listening {running.host} {running.port}", "stopped"]
 
 
+def test_an_idle_connection_is_closed_and_a_busy_one_is_not(serve, server):
+    running = serve(server, keep_alive_s=1)
+    with running.connect() as idle, running.connect() as busy:
+        idle.sendall(b"GET /state HTTP/1.1\r\nhost: gateway\r\n\r\n")
+        busy.sendall(b"GET /ticks?count=2&pause_ms=2000 HTTP/1.1\r\nhost: gateway\r\n\r\n")
+        assert read_all(idle).endswith(b"}")
+        assert read_until(busy, b"end\n\r\n0\r\n\r\n")
+
+
 def test_an_open_stream_is_finished_before_the_exit(serve, server):
     running = serve(server)
     with running.connect() as connection, running.connect() as idle:
