@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+failed=0
 step() {
   printf '%-28s' "$1"
   shift
@@ -12,7 +13,7 @@ step() {
   else
     echo FAILED
     printf '%s\n' "$output"
-    return 1
+    failed=1
   fi
 }
 
@@ -35,3 +36,4 @@ step "deployment check" env DJANGO_SECURE=true DJANGO_SSL_REDIRECT=true ALLOWED_
   SECRET_KEY="$(python -c 'import secrets; print(secrets.token_urlsafe(60))')" \
   python manage.py check --deploy --fail-level WARNING
 step "no index addresses" no_index_addresses
+exit $failed
