@@ -17,6 +17,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Q
 
 from cliproxy_site.data_dir import SetupProblem
 from providers import secrets as sealed
@@ -96,7 +97,10 @@ def _from_environment(environ: Mapping[str, str]) -> list[str]:
     added = []
     for adapter in ADAPTERS:
         name = next((name for name in adapter.environment if environ.get(name, "").strip()), None)
-        if name is None or Provider.objects.filter(adapter=adapter.key).exists():
+        if (
+            name is None
+            or Provider.objects.filter(Q(adapter=adapter.key) | Q(key__iexact=adapter.key)).exists()
+        ):
             continue
         _add(adapter.key, environ[name].strip())
         added.append(f"{adapter.key} ({name})")

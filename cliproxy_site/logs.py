@@ -22,12 +22,28 @@ def masked(text: str) -> str:
     return SECRET_SHAPES.sub(lambda found: found.group()[:4] + "…", text)
 
 
+NEEDS_QUOTES = re.compile(r"[\s\"=]")
+
+
 class LineFormatter(logging.Formatter):
-    """``2026-01-02T03:04:05.678Z INFO routing.proxy exchange id=… model=…``"""
+    """``2026-01-02T03:04:05.678Z INFO routing.proxy exchange id=… model=…``
+
+    On the path of every request, hence the remembered second and the plain conversions.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._second = 0
+        self._prefix = ""
 
     def format(self, record: logging.LogRecord) -> str:
-        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        line = f"{moment.replace('+00:00', 'Z')} {record.levelname} {record.name} {record.getMessage()}"
+        second = int(record.created)
+        if second != self._second:
+            self._second = second
+            self._prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        line = (
+            f"{self._prefix}.{int(record.msecs):03d}Z {record.levelname} {record.name} {record.getMessage()}"
+        )
         fields = getattr(record, "fields", None)
         if fields:
             line += "".join(f" {name}={_value(value)}" for name, value in fields.items() if value is not None)
@@ -37,5 +53,7 @@ class LineFormatter(logging.Formatter):
 
 
 def _value(value: object) -> str:
+    if type(value) is int or type(value) is float:
+        return repr(value)
     text = value if isinstance(value, str) else json.dumps(value, default=str)
-    return json.dumps(text) if re.search(r"[\s\"=]", text) else text
+    return json.dumps(text) if NEEDS_QUOTES.search(text) else text

@@ -121,6 +121,7 @@ USE_I18N = True
 USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT.mkdir(mode=0o700, exist_ok=True)  # WhiteNoise warns at every start when it is missing
 WHITENOISE_USE_FINDERS = True
 """Static files come straight from the packages, so that no ``collectstatic`` stands before the first run."""
 WHITENOISE_AUTOREFRESH = False
@@ -169,5 +170,6 @@ LOGGING = {
         "aiohttp": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
         "daphne": {"level": "WARNING"},
+        "watchfiles": {"level": "WARNING"},
     },
 }

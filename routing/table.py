@@ -265,12 +265,13 @@ def _listings(provider: Provider, adapter: Adapter, aliases: list[ModelAlias]) -
         )
     if _is_closed(provider, aliases):
         return
+    mapped = dict(adapter.default_mappings)
     for model in catalogue.values():
         if model.id.lower() not in seen:
             seen.add(model.id.lower())
             yield _Listing(
                 id=model.id,
-                members=(model.id,),
+                members=(mapped.get(model.id, model.id),),
                 model=_owned(model, owner, created, display_name=model.display_name),
             )
 

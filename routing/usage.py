@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, close_old_connections, connection, transaction
 
 from routing.models import ClientKey, UsageRecord
 
@@ -27,11 +27,13 @@ logger = logging.getLogger("routing.usage")
 ROTATE_BYTES = 8 * 1024 * 1024
 """A spool file that is wholly in the database and larger than this is replaced by a new one."""
 BATCH_ROWS = 2000
+READ_BYTES = 2 * 1024 * 1024
+"""Read at once; a line is under 8 KiB, so this holds more than a batch of usual lines and at least one."""
 ADOPT_EVERY = 10
 """Every so many flushes the writer looks for files that a dead process left."""
 
 
-class UsageLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class UsageLine(msgspec.Struct, frozen=True, kw_only=True):
     """One exchange as spooled. Times: ``started_at`` Unix seconds, ``*_ms`` milliseconds. Tokens are
     canonical (input includes cached, output includes reasoning); None means the upstream did not say."""
 
@@ -92,18 +94,11 @@ class Spool:
         except OSError as error:
             logger.error("a usage record could not be spooled: %s", error.strerror)
 
-    def pending(self) -> tuple[list[UsageLine], int]:
+    def pending(self) -> tuple[list[bytes], int]:
         """Up to BATCH_ROWS lines not yet written, and the offset behind them (for ``done``)."""
-        data = os.pread(self._file, ROTATE_BYTES, self._read_from)
-        lines: list[UsageLine] = []
-        consumed = 0
-        for raw in data.splitlines(keepends=True):
-            if not raw.endswith(b"\n") or len(lines) == BATCH_ROWS:
-                break
-            consumed += len(raw)
-            if (line := _parsed(raw)) is not None:
-                lines.append(line)
-        return lines, self._read_from + consumed
+        data = os.pread(self._file, READ_BYTES, self._read_from)
+        lines = data[: data.rfind(b"\n") + 1].split(b"\n")[:-1][:BATCH_ROWS]
+        return lines, self._read_from + sum(map(len, lines)) + len(lines)
 
     def done(self, offset: int) -> None:
         """Everything before ``offset`` is in the database; start a new file when this one is long."""
@@ -125,33 +120,70 @@ class Spool:
         os.close(self._file)
 
 
-def _parsed(raw: bytes) -> UsageLine | None:
+def _is_whole(raw: bytes) -> bool:
+    """Whether ``raw`` is a usage line; a crash may have torn the last one."""
     try:
-        return DECODER.decode(raw)
+        DECODER.decode(raw)
     except msgspec.DecodeError:
         logger.error("a damaged usage record of %d bytes was left out", len(raw))
-        return None
+        return False
+    return True
 
 
-def write(lines: list[UsageLine]) -> int:
-    """Insert ``lines``; those already there are left alone. Returns how many were given. Blocking."""
-    UsageRecord.objects.bulk_create([_row(line) for line in lines], batch_size=500, ignore_conflicts=True)
-    return len(lines)
+def write(raw_lines: list[bytes]) -> None:
+    """Insert spooled lines by exchange id; those already there are left alone. Blocking.
+
+    The database itself takes the lines apart, in one statement: done row by row in Python, 3,000 records a
+    second cost a fifth of the process and, worse, kept the event loop waiting for the interpreter.
+    """
+    if raw_lines:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(_statement(), [(b"[" + b",".join(raw_lines) + b"]").decode()])
+        _touch_keys(raw_lines)
 
 
-def _row(line: UsageLine) -> UsageRecord:
-    values = msgspec.structs.asdict(line)
-    values["started_at"] = datetime.fromtimestamp(line.started_at, UTC)
-    values["dropped"] = list(line.dropped)
-    return UsageRecord(**values)
+def _statement() -> str:
+    """INSERT … SELECT from a JSON array of lines, in the words of the database in use."""
+    columns = UsageLine.__struct_fields__
+    names = ", ".join(columns)
+    table = UsageRecord._meta.db_table
+    if connection.vendor == "postgresql":
+        types = {field.column: field.db_type(connection) for field in UsageRecord._meta.concrete_fields}
+        shape = ", ".join(f"{name} {_postgres_type(name, types)}" for name in columns)
+        values = ", ".join("to_timestamp(started_at)" if name == "started_at" else name for name in columns)
+        source = f"jsonb_to_recordset(%s::jsonb) AS line({shape})"
+    else:
+        values = ", ".join(_sqlite_value(name) for name in columns)
+        source = "json_each(%s) AS line WHERE true"  # without WHERE, SQLite reads ON as a join's
+    # The names come from our own classes, never from outside.
+    return f"INSERT INTO {table} ({names}) SELECT {values} FROM {source} ON CONFLICT (exchange_id) DO NOTHING"  # noqa: S608
 
 
-def _touch_keys(lines: list[UsageLine]) -> None:
+def _postgres_type(name: str, types: dict[str, str | None]) -> str:
+    return "double precision" if name == "started_at" else str(types[name])
+
+
+def _sqlite_value(name: str) -> str:
+    path = f"json_extract(line.value, '$.{name}')"
+    # Django's SQLite text form of a moment in UTC.
+    return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', {path}, 'unixepoch')" if name == "started_at" else path
+
+
+class _Used(msgspec.Struct):
+    client_key_id: int | None
+    started_at: float
+
+
+_USED = msgspec.json.Decoder(_Used)
+
+
+def _touch_keys(raw_lines: list[bytes]) -> None:
     """Note when each client key was last used; by ``update``, so that routing does not notice."""
     latest: dict[int, float] = {}
-    for line in lines:
-        if line.client_key_id is not None:
-            latest[line.client_key_id] = max(latest.get(line.client_key_id, 0.0), line.started_at)
+    for raw in raw_lines:
+        used = _USED.decode(raw)
+        if used.client_key_id is not None:
+            latest[used.client_key_id] = max(latest.get(used.client_key_id, 0.0), used.started_at)
     for key_id, moment in latest.items():
         ClientKey.objects.filter(pk=key_id).update(last_used_at=datetime.fromtimestamp(moment, UTC))
 
@@ -195,7 +227,6 @@ class UsageWriter:
         lines, offset = self._spool.pending()
         if lines:
             write(lines)
-            _touch_keys(lines)
         self._spool.done(offset)
         return len(lines)
 
@@ -217,7 +248,8 @@ def adopt(folder: Path) -> int:
             continue
         else:
             for batch in _batches(path):
-                adopted += write(batch)
+                write(batch)
+                adopted += len(batch)
             path.unlink(missing_ok=True)
         finally:
             os.close(handle)
@@ -226,13 +258,12 @@ def adopt(folder: Path) -> int:
     return adopted
 
 
-def _batches(path: Path) -> Iterator[list[UsageLine]]:
-    batch: list[UsageLine] = []
+def _batches(path: Path) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
     with path.open("rb") as file:
         for raw in file:
-            line = _parsed(raw)  # a torn last line, cut by the crash, is logged and left out
-            if line is not None:
-                batch.append(line)
+            if _is_whole(raw):
+                batch.append(raw.rstrip(b"\n"))
             if len(batch) == BATCH_ROWS:
                 yield batch
                 batch = []

@@ -6,7 +6,6 @@ the original stays as the cause. A status of 400 and more is an answer here, not
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import AsyncIterator
 from typing import Protocol
@@ -21,6 +20,7 @@ from providers.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from providers.upstream.deadline import Deadline
 from providers.upstream.in_process import InProcessAnswer
 from providers.upstream.pools import Pools, check_host
 from providers.upstream.timeouts import Timeouts
@@ -64,12 +64,16 @@ class UpstreamClient:
         url = _parsed(request.url)
         check_host(url.host)
         transport = self._pools.transport(proxy_url, url.scheme, url.host)
-        deadline = asyncio.get_running_loop().time() + self._timeouts.first_byte_s
+        deadline = Deadline(self._timeouts.first_byte_s)
         try:
-            async with asyncio.timeout_at(deadline):
+            with deadline:
                 response = await self._send(transport, request, url)
         except TimeoutError as error:
+            deadline.close()
             raise _timed_out("first_byte", self._timeouts.first_byte_s) from error
+        except BaseException:
+            deadline.close()
+            raise
         return _HttpAnswer(response, deadline, self._timeouts)
 
     async def _send(
@@ -100,7 +104,7 @@ class _HttpAnswer:
 
     __slots__ = ("_deadline", "_response", "_timeouts", "headers", "status")
 
-    def __init__(self, response: httpx.Response, deadline: float, timeouts: Timeouts) -> None:
+    def __init__(self, response: httpx.Response, deadline: Deadline, timeouts: Timeouts) -> None:
         self.status = response.status_code
         self.headers = {
             name.lower().decode("latin-1"): value.decode("latin-1") for name, value in response.headers.raw
@@ -113,12 +117,11 @@ class _HttpAnswer:
         stream = self._response.stream
         assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101  (httpx's own typing is wider)
         pieces = stream.__aiter__()
-        limit, phase, seconds = self._deadline, "first_byte", self._timeouts.first_byte_s
-        idle = self._timeouts.idle_s
-        now = asyncio.get_running_loop().time
+        deadline, idle = self._deadline, self._timeouts.idle_s
+        phase, seconds = "first_byte", self._timeouts.first_byte_s
         while True:
             try:
-                async with asyncio.timeout_at(limit):
+                with deadline:
                     piece = await anext(pieces)
             except StopAsyncIteration:
                 return
@@ -127,7 +130,8 @@ class _HttpAnswer:
             except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
                 raise UpstreamProtocolError("the upstream's answer was cut off") from error
             yield piece
-            limit, phase, seconds = now() + idle, "idle", idle
+            deadline.extend(idle)
+            phase, seconds = "idle", idle
 
     async def read(self, limit: int = MAX_ANSWER_BYTES) -> bytes:
         pieces = []
@@ -140,6 +144,7 @@ class _HttpAnswer:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def close(self) -> None:
+        self._deadline.close()
         await self._response.aclose()
 
 

@@ -19,25 +19,19 @@ import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
 from httpx_aiohttp import AiohttpTransport
 
+from providers.adapters.addresses import is_forbidden_address
 from providers.errors import UpstreamUnreachable
 
 KEEPALIVE_S = 75.0
 MAX_HEADER_BYTES = 64 * 1024
 """Vendors send long policy and rate-limit headers; aiohttp's own limit is 8 KiB."""
 
-METADATA_ADDRESSES = frozenset({"169.254.169.254", "fd00:ec2::254", "100.100.100.200"})
 
-
-def is_forbidden_address(address: str) -> bool:
-    """Whether ``address`` (an IP literal) is link-local or a cloud's metadata service."""
+def _is_forbidden(address: str) -> bool:
     try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
+        return is_forbidden_address(ipaddress.ip_address(address.partition("%")[0]))
     except ValueError:
-        return False
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    if mapped is not None:
-        parsed = mapped
-    return parsed.is_link_local or str(parsed) in METADATA_ADDRESSES
+        return False  # a name; what it resolves to is looked at after resolution
 
 
 class GuardedResolver(AbstractResolver):
@@ -50,7 +44,7 @@ class GuardedResolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         found = await self._inner.resolve(host, port, family)
-        allowed = [entry for entry in found if not is_forbidden_address(entry["host"])]
+        allowed = [entry for entry in found if not _is_forbidden(entry["host"])]
         if found and not allowed:
             raise OSError(f"{host} resolves to an address that no provider has")
         return allowed
@@ -62,7 +56,7 @@ class GuardedResolver(AbstractResolver):
 @functools.lru_cache(maxsize=4096)
 def check_host(host: str) -> None:
     """Refuse a literal address that no provider has. Raises UpstreamUnreachable."""
-    if is_forbidden_address(host.strip("[]")):
+    if _is_forbidden(host.strip("[]")):
         raise UpstreamUnreachable(
             f"the address {host} is link-local or a metadata service and is never called"
         )

@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from providers.adapters.base import Adapter, Call
-from providers.adapters.headers import custom_headers
 from providers.adapters.registry import adapter_for
 from providers.errors import UpstreamProtocolError, UpstreamRefused
 from providers.translation.codec import AnswerContext, Encoded
@@ -21,7 +20,7 @@ from providers.translation.names import IDENTITY
 from providers.translation.passthrough import ParsedBody
 from providers.translation.registry import CODECS
 from providers.upstream.client import UpstreamClient, UpstreamResponse
-from providers.values import CredentialEntry, Format, Refusal
+from providers.values import Format, Refusal
 from routing.core.cooldown import STOPPING
 from routing.core.resolve import Candidate
 from routing.proxy.delivery import Delivery, PassingStream, StreamFailed, TranslatedStream
@@ -91,7 +90,7 @@ class Attempt:
 
     async def _open(self) -> UpstreamResponse:
         candidate, ask = self._candidate, self._ask
-        credential = _with_client_values(candidate.credential, ask.headers)
+        credential = candidate.credential
         capabilities = self._adapter.capabilities(candidate.model)
         if self._passes:
             changes = effort_change(ask.suffix)
@@ -105,7 +104,12 @@ class Attempt:
             body = msgspec.json.encode(encoded.body)
             headers = tuple(encoded.headers.items())
         call = Call(
-            credential=credential, model=candidate.model, body=body, stream=ask.parsed.stream, headers=headers
+            credential=credential,
+            model=candidate.model,
+            body=body,
+            stream=ask.parsed.stream,
+            headers=headers,
+            client_headers=tuple(ask.headers.items()) if credential.headers else (),
         )
         return await self._client.open(
             self._adapter.request(call), proxy_url=credential.proxy_url, adapter=self._adapter
@@ -245,14 +249,6 @@ async def _first_of(chunks: AsyncIterator[bytes]) -> bytes:
         if any(line and not line.startswith(b":") for line in first.splitlines()):
             return first
     raise UpstreamProtocolError("the upstream sent an empty stream")
-
-
-def _with_client_values(credential: CredentialEntry, headers: dict[str, str]) -> CredentialEntry:
-    """Custom headers of the form ``$Name`` filled from the client's request."""
-    if not any(value.startswith("$") for _, value in credential.headers):
-        return credential
-    filled = tuple(custom_headers(credential, headers).items())
-    return msgspec.structs.replace(credential, headers=filled)
 
 
 LEVELS = frozenset({"minimal", "low", "medium", "high", "xhigh", "max"})
