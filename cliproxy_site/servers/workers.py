@@ -92,9 +92,10 @@ class _Workers:
         pauses = iter(self._pauses_s)
         while not signals.asked.is_set():
             born = loop.time()
-            status = await self._live(number)
+            status = await self._live(number, signals)
             if signals.asked.is_set():
-                self._failed = self._failed or status != 0
+                # Ended by the signal itself: it had not begun to serve.
+                self._failed = self._failed or status not in (0, -signal.SIGTERM)
                 return
             logger.error("Worker %d ended with status %d", number, status)
             if loop.time() - born >= SETTLED_S:
@@ -108,10 +109,12 @@ class _Workers:
                 return
             await signals.wait_unless_asked(pause)
 
-    async def _live(self, number: int) -> int:
+    async def _live(self, number: int, signals: StopSignals) -> int:
         fd = self._listener.fileno()
         process = await asyncio.create_subprocess_exec(*self._argv_for_child(fd), pass_fds=[fd])
         self._alive[number] = process
+        if signals.asked.is_set():
+            process.terminate()  # the signal came while it was being started
         try:
             return await process.wait()
         finally:
