@@ -6,10 +6,12 @@ returned to be printed once and are kept nowhere in plain text.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from django.conf import settings
@@ -28,6 +30,8 @@ from routing.models import ClientKey, GatewaySettings, ModelAlias
 
 DEMO = "demo"
 ADMIN_NAME = "admin"
+SETUP_LOCK = 0x636C6970726F7879
+"""The number of our advisory lock on PostgreSQL: "cliproxy" in ASCII."""
 
 
 @dataclass
@@ -43,12 +47,38 @@ class Welcome:
         return bool(self.admin_password or self.client_key)
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """One process at a time sets up: on this machine by a lock on a file, and among all that share a
+    PostgreSQL by a lock there. Both end with their holder. Raises SetupProblem, DatabaseError."""
+    path = settings.DATA_DIR / "setup.lock"
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise SetupProblem(f"The file {path} cannot be opened: {error.strerror}.") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if connection.vendor != "postgresql":
+            yield
+            return
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [SETUP_LOCK])
+        try:
+            yield
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [SETUP_LOCK])
+    finally:
+        os.close(handle)
+
+
 def migrate() -> None:
     """Bring the tables up to date. Raises SetupProblem when the database cannot be used."""
     try:
-        executor = MigrationExecutor(connection)
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            call_command("migrate", interactive=False, verbosity=0)
+        with alone():
+            executor = MigrationExecutor(connection)
+            if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+                call_command("migrate", interactive=False, verbosity=0)
     except DatabaseError as error:
         where = settings.DATABASES["default"]["ENGINE"].rpartition(".")[2]
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -76,7 +106,7 @@ def check_encryption_keys() -> None:
 def welcome(environ: Mapping[str, str] = os.environ) -> Welcome:
     """Make what a first run needs and is missing. Concurrent starts make it once."""
     made = Welcome()
-    with transaction.atomic():
+    with alone(), transaction.atomic():
         users = get_user_model()
         is_first = not users._default_manager.filter(is_superuser=True).exists()
         if is_first:

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 
 from cliproxy_site import first_run
 from cliproxy_site.data_dir import SetupProblem
-from cliproxy_site.servers import sockets
+from cliproxy_site.servers import sockets, workers
 from cliproxy_site.servers.options import ServerOptions
 from management_api.config.problems import ConfigRefused
 from management_api.config.startup import load_and_apply
@@ -67,6 +68,7 @@ class Command(BaseCommand):
     def _serve(self, options: dict[str, Any]) -> None:
         config_path = options["config"] or settings.CONFIG_FILE
         if options["fd"] is not None:
+            workers.end_with_parent()
             settings.CONFIG_FILE = config_path
             self._run(options["server"], ServerOptions(fd=options["fd"], **_limits()), announce=False)
             return
@@ -82,18 +84,25 @@ class Command(BaseCommand):
             self.stdout.write(first_run.banner(made, host_shown, port))
         self.stdout.flush()
         if options["workers"] > 1:
-            self._run_workers(options, config_path, listener.fileno())
+            self._run_workers(options, config_path, listener)
             return
         self._run(options["server"], ServerOptions(fd=listener.detach(), **_limits()), announce=True)
 
-    def _run_workers(self, options: dict[str, Any], config_path: str, fd: int) -> None:
-        from cliproxy_site.servers.workers import run_workers
-
+    def _run_workers(self, options: dict[str, Any], config_path: str, listener: socket.socket) -> None:
         child = [sys.executable, sys.argv[0], "serve", "--server", options["server"]]
         if config_path:
             child += ["--config", config_path]
-        self.stdout.write(f"Serving with {options['workers']} processes. Ctrl-C stops.")
-        sys.exit(run_workers(options["workers"], child, fd))
+        connection.close()  # the parent only watches its children
+        host, port = sockets.address_of(listener)
+        self._announce(host, port, f"{options['workers']} processes of {options['server']}")
+        sys.exit(
+            workers.run_workers(
+                options["workers"],
+                listener,
+                lambda fd: [*child, "--fd", str(fd)],
+                settings.DRAIN_TIMEOUT_S,
+            )
+        )
 
     def _run(self, server: str, server_options: ServerOptions, *, announce: bool) -> None:
         from cliproxy_site.asgi import application, runtime
@@ -104,11 +113,15 @@ class Command(BaseCommand):
 
         def listening(host: str, port: int) -> None:
             if announce:
-                self.stdout.write(f"Serving on http://{host}:{port} ({server}). Ctrl-C stops.")
-                self.stdout.flush()
+                self._announce(host, port, server)
 
         run = run_uvicorn if server == "uvicorn" else run_daphne
         run(application, server_options, on_start=start, on_stop=runtime.stop, announce=listening)
+
+    def _announce(self, host: str, port: int, by: str) -> None:
+        shown = f"[{host}]" if ":" in host else host
+        self.stdout.write(f"Serving on http://{shown}:{port} ({by}). Ctrl-C stops.")
+        self.stdout.flush()
 
 
 def _limits() -> dict[str, Any]:
