@@ -8,15 +8,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import environ
-from django.core.exceptions import ImproperlyConfigured
-
 from cliproxy_site import data_dir
+from cliproxy_site.environment import Environment
 from cliproxy_site.unfold import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.Env()
+env = Environment()
 if (BASE_DIR / ".env").is_file():
     env.read_env(BASE_DIR / ".env")
 
@@ -89,7 +87,7 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'gateway.sqlite3'}")}
+DATABASES = {"default": env.database("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'gateway.sqlite3'}")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         # WAL lets the ledger write while pages read; IMMEDIATE avoids the upgrade deadlock.
@@ -145,26 +143,22 @@ SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "se
 
 # --- the proxy -------------------------------------------------------------------------------
 
-BODY_LIMIT_BYTES = env.int("CLIPROXY_BODY_LIMIT_BYTES", default=64 * 1024 * 1024)
+BODY_LIMIT_BYTES = int(env.positive("CLIPROXY_BODY_LIMIT_BYTES", default=64 * 1024 * 1024))
 DRAIN_TIMEOUT_S = env.float("CLIPROXY_DRAIN_TIMEOUT_S", default=20.0)
-CONNECT_TIMEOUT_S = env.float("CLIPROXY_CONNECT_TIMEOUT_S", default=10.0)
-FIRST_BYTE_TIMEOUT_S = env.float("CLIPROXY_FIRST_BYTE_TIMEOUT_S", default=600.0)
-IDLE_TIMEOUT_S = env.float("CLIPROXY_IDLE_TIMEOUT_S", default=300.0)
-REFRESH_INTERVAL_S = env.float("CLIPROXY_REFRESH_INTERVAL_S", default=0.4)
+CONNECT_TIMEOUT_S = env.positive("CLIPROXY_CONNECT_TIMEOUT_S", default=10.0)
+FIRST_BYTE_TIMEOUT_S = env.positive("CLIPROXY_FIRST_BYTE_TIMEOUT_S", default=600.0)
+IDLE_TIMEOUT_S = env.positive("CLIPROXY_IDLE_TIMEOUT_S", default=300.0)
+REFRESH_INTERVAL_S = env.positive("CLIPROXY_REFRESH_INTERVAL_S", default=0.4)
 """How often a process looks for a new configuration revision; a change must arrive within a second."""
-USAGE_FLUSH_INTERVAL_S = env.float("CLIPROXY_USAGE_FLUSH_INTERVAL_S", default=1.0)
+USAGE_FLUSH_INTERVAL_S = env.positive("CLIPROXY_USAGE_FLUSH_INTERVAL_S", default=1.0)
 SPOOL_DIR = DATA_DIR / "spool"
-
-for _name in ("BODY_LIMIT_BYTES", "CONNECT_TIMEOUT_S", "FIRST_BYTE_TIMEOUT_S", "IDLE_TIMEOUT_S"):
-    if globals()[_name] <= 0:
-        raise ImproperlyConfigured(f"CLIPROXY_{_name} must be greater than 0.")
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"()": "cliproxy_site.logs.LineFormatter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("CLIPROXY_LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["console"], "level": env.log_level("CLIPROXY_LOG_LEVEL", default="INFO")},
     "loggers": {
         "django.server": {"handlers": ["console"], "propagate": False, "level": "INFO"},
         "aiohttp": {"level": "WARNING"},

@@ -228,7 +228,8 @@ class ProviderPages(OwnedAdmin[Provider]):
         """Unfold shows a field while its expression holds: the add page asks for an address or a key only
         where the kind needs one. On the change page there is no ``adapter`` field, and all are shown."""
         address = json.dumps([adapter.key for adapter in ADAPTERS if adapter.needs_base_url])
-        keyless = json.dumps([adapter.key for adapter in ADAPTERS if not adapter.needs_key])
+        # A local server may have a key although its kind does not need one; the built-in one cannot.
+        keyless = json.dumps([adapter.key for adapter in ADAPTERS if adapter.in_process])
         settled = "typeof adapter === 'undefined'"
         return {
             "base_url": f"{settled} || {address}.includes(adapter)",
