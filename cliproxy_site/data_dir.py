@@ -18,6 +18,8 @@ def prepare(path: Path) -> Path:
     """Create the folder (0700) if needed and see that it can be written. Returns it resolved."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise SetupProblem(f"The data folder {path} is a file, not a folder.") from error
     except OSError as error:
         raise SetupProblem(f"The data folder {path} cannot be created: {error.strerror}.") from error
     if not os.access(path, os.W_OK | os.X_OK):

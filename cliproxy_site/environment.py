@@ -1,0 +1,50 @@
+"""Settings from the environment, read by django-environ: a value that does not fit ends the start with one
+sentence that names the setting, because a traceback out of the settings module helps no operator.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import warnings
+from typing import Any
+
+import environ
+
+WORDS = {int: "a whole number", float: "a number"}
+ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
+
+
+class Environment(environ.Env):  # type: ignore[misc]  # django-environ has no types
+    """Exits the process where django-environ would raise."""
+
+    def get_value(self, var: str, cast: Any = None, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().get_value(var, cast, *args, **kwargs)
+        except ValueError:
+            sys.exit(f"{var} must be {WORDS.get(cast, 'valid')}, not {self.ENVIRON.get(var)!r}.")
+
+    def positive(self, var: str, default: float) -> float:
+        """A number greater than 0, whole when ``default`` is."""
+        value: float = self.get_value(var, type(default), default=default)
+        if not value > 0:
+            sys.exit(f"{var} must be greater than 0, not {value:g}.")
+        return value
+
+    def database(self, var: str, default: str) -> dict[str, Any]:
+        """Django's settings for the database that a URL names: SQLite or PostgreSQL."""
+        found: dict[str, Any] = {}
+        with warnings.catch_warnings(), contextlib.suppress(ValueError):
+            warnings.simplefilter("ignore")  # of an unknown kind; said below, in our words
+            found = self.db_url(var, default=default)
+        if found.get("ENGINE") not in ENGINES:
+            # The value itself is not shown: such a URL holds a password.
+            sys.exit(f"{var} must be a URL that begins with sqlite:/// or postgres:// and names a database.")
+        return found
+
+    def log_level(self, var: str, default: str) -> str:
+        value: str = self.str(var, default=default).upper()
+        if value not in logging.getLevelNamesMapping():
+            sys.exit(f"{var} must be DEBUG, INFO, WARNING, ERROR or CRITICAL, not {value!r}.")
+        return value
