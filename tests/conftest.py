@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.apps import apps
+from django.contrib.auth.models import Group
+from django.db import connection
+from pytest_django.plugin import blocking_manager_key
 
 from tests.processes import Gateway, running_gateways
 
@@ -25,3 +30,16 @@ def start_gateway(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
 def gateway(start_gateway: Callable[..., Gateway]) -> Gateway:
     """One gateway on Daphne with a client key and no provider."""
     return start_gateway()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Put the groups back that a migration made: a transactional test ends by emptying every table."""
+    if "transactional_db" not in getattr(item, "fixturenames", ()):
+        marker = item.get_closest_marker("django_db")
+        if marker is None or not marker.kwargs.get("transaction"):
+            return
+    migration = importlib.import_module("routing.migrations.0002_groups")
+    with item.config.stash[blocking_manager_key].unblock():
+        if not Group.objects.exists():
+            migration.make_groups(apps, connection.schema_editor())

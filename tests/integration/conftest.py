@@ -94,16 +94,16 @@ def aimock_gateway(
 
 
 @pytest.fixture
-def client(aimock_gateway: Gateway) -> Iterator[openai.OpenAI]:
+def sdk(aimock_gateway: Gateway) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(
         base_url=f"{aimock_gateway.url}/v1", api_key=aimock_gateway.key, max_retries=0, timeout=20
-    ) as sdk:
-        yield sdk
+    ) as client:
+        yield client
 
 
 @pytest.fixture
-async def async_client(aimock_gateway: Gateway) -> AsyncIterator[openai.AsyncOpenAI]:
+async def async_sdk(aimock_gateway: Gateway) -> AsyncIterator[openai.AsyncOpenAI]:
     async with openai.AsyncOpenAI(
         base_url=f"{aimock_gateway.url}/v1", api_key=aimock_gateway.key, max_retries=0, timeout=20
-    ) as sdk:
-        yield sdk
+    ) as client:
+        yield client

@@ -87,9 +87,9 @@ def aimock_gateway(
         yield start(config=aimock_config(tap.url), server=request.param)
 
 
-def test_leaving_a_stream_cancels_the_upstream_request(client: openai.OpenAI, tap: Tap, upstream):
+def test_leaving_a_stream_cancels_the_upstream_request(sdk: openai.OpenAI, tap: Tap, upstream):
     before = len(tap.closed_at)
-    with client.chat.completions.create(**asking(upstream, "count slowly"), stream=True) as stream:
+    with sdk.chat.completions.create(**asking(upstream, "count slowly"), stream=True) as stream:
         for chunk in stream:
             if chunk.choices and "one" in (chunk.choices[0].delta.content or ""):
                 break
@@ -97,16 +97,16 @@ def test_leaving_a_stream_cancels_the_upstream_request(client: openai.OpenAI, ta
     assert tap.wait_for_closing(before, CANCELLED_WITHIN_S)
 
 
-def test_a_stream_read_to_its_end_keeps_the_upstream_connection(client: openai.OpenAI, tap: Tap, upstream):
-    list(client.chat.completions.create(**asking(upstream, "say hello"), stream=True))
+def test_a_stream_read_to_its_end_keeps_the_upstream_connection(sdk: openai.OpenAI, tap: Tap, upstream):
+    list(sdk.chat.completions.create(**asking(upstream, "say hello"), stream=True))
     before = len(tap.closed_at)
-    list(client.chat.completions.create(**asking(upstream, "say hello"), stream=True))
+    list(sdk.chat.completions.create(**asking(upstream, "say hello"), stream=True))
     assert not tap.wait_for_closing(before, 0.2)
 
 
-def test_the_gateway_serves_on_after_cancelled_streams(client: openai.OpenAI, upstream):
+def test_the_gateway_serves_on_after_cancelled_streams(sdk: openai.OpenAI, upstream):
     for _ in range(3):
-        with client.chat.completions.create(**asking(upstream, "count slowly"), stream=True) as stream:
+        with sdk.chat.completions.create(**asking(upstream, "count slowly"), stream=True) as stream:
             next(iter(stream))
-    answer = client.chat.completions.create(**asking(upstream, "say hello"))
+    answer = sdk.chat.completions.create(**asking(upstream, "say hello"))
     assert answer.choices[0].message.content == "Hello from the far side, dear caller."
