@@ -17,6 +17,10 @@ SECRET_SHAPES = re.compile(
 )
 
 
+# What no line shows need not be looked up for each ("Optimization" in the logging documentation).
+logging.logThreads = logging.logMultiprocessing = logging.logProcesses = logging.logAsyncioTasks = False
+
+
 def masked(text: str) -> str:
     """``text`` with everything that looks like a secret replaced by its first four characters."""
     return SECRET_SHAPES.sub(lambda found: found.group()[:4] + "…", text)

@@ -175,7 +175,7 @@ class ProviderAdmin(WithCredentials, ProviderPages):
         if not change:
             # After the commit: the vendor's answer may take seconds, and a transaction would hold the
             # database's write lock for as long. Failing to reach the vendor then blocks nothing either.
-            transaction.on_commit(lambda: self._discover(request, obj))
+            transaction.on_commit(lambda: self._discover(request, obj), robust=True)
 
     def _discover(self, request: HttpRequest, provider: Provider) -> None:
         for credential in provider.credentials.select_related("provider"):

@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 import aiohttp
 import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
-from httpx_aiohttp import AiohttpTransport
 
 from providers.adapters.addresses import is_forbidden_address
 from providers.errors import UpstreamUnreachable
+from providers.upstream.transport import Transport
 
 KEEPALIVE_S = 75.0
 MAX_HEADER_BYTES = 64 * 1024
@@ -99,7 +99,7 @@ class Pools:
         scheme = urlsplit(proxy).scheme.lower() if proxy else ""
         if scheme in ("socks5", "socks5h", "socks4", "socks4a"):
             session = self._session(_socks_connector(proxy, scheme, self._ssl))
-            return _transport(session, None)
+            return Transport(session)
         if scheme not in ("", "http", "https"):
             raise UpstreamUnreachable(f"a proxy of scheme {scheme!r} is not supported")
         connector = aiohttp.TCPConnector(
@@ -109,26 +109,21 @@ class Pools:
             keepalive_timeout=KEEPALIVE_S,
             ttl_dns_cache=30,
         )
-        return _transport(self._session(connector), httpx.Proxy(proxy) if proxy else None)
+        return Transport(self._session(connector), proxy)
 
     def _session(self, connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
             max_line_size=MAX_HEADER_BYTES,
             max_field_size=MAX_HEADER_BYTES,
-            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         )
 
     async def close(self) -> None:
         transports, self._transports = self._transports, {}
         for transport in transports.values():
             await transport.aclose()
-
-
-def _transport(session: aiohttp.ClientSession, proxy: httpx.Proxy | None) -> httpx.AsyncBaseTransport:
-    transport: httpx.AsyncBaseTransport = AiohttpTransport(client=session, proxy=proxy, trust_env=False)
-    return transport
 
 
 def _socks_connector(proxy: str, scheme: str, context: ssl.SSLContext) -> aiohttp.BaseConnector:

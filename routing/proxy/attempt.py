@@ -246,7 +246,9 @@ async def _first_of(chunks: AsyncIterator[bytes]) -> bytes:
     first = b""
     async for chunk in chunks:
         first += chunk
-        if any(line and not line.startswith(b":") for line in first.splitlines()):
+        if first[:1] not in b":\r\n " or any(
+            line and not line.startswith(b":") for line in first.splitlines()
+        ):
             return first
     raise UpstreamProtocolError("the upstream sent an empty stream")
 

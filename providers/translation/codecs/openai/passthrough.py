@@ -188,34 +188,45 @@ class Watch:
         has_gap = not rest.strip() or held.endswith(b"\n\n")
         return held + (b"" if has_gap else b"\n\n") + b"data: [DONE]\n\n"
 
-    def _look(self, events: bytes) -> None:
-        """Find the usage and the end in whole events, with as few scans as will do."""
-        if b'"usage"' in events:
-            self._find_usage(events)
-        if b"[DONE]" in events and _is_terminated(events):
-            self.is_complete = self.is_done = True
-        elif not self.is_complete and b'"finish_reason"' in events:
-            self.is_complete = _names_finish(events)
+    def _look(self, events: bytes) -> tuple[int, int] | None:
+        """Find the usage and the end in whole events, with as few scans as will do.
 
-    def _find_usage(self, events: bytes) -> None:
-        start = max(events.rfind(b'"usage":{'), events.rfind(b'"usage": {'))
-        if start < 0:
-            return
-        line_start = max(events.rfind(b"\n", 0, start), events.rfind(b"\r", 0, start)) + 1
-        line = events[line_start:].splitlines()[0]
-        payload = line.partition(b":")[2]
+        Returns where the line that told the usage stands.
+        """
+        # rfind, because CPython searches backwards several times faster than forwards (3.11: 1.4 against
+        # 6 us in 16 KiB of chunks).
+        span = self._find_usage(events)
+        if events.rfind(b"[DONE]") >= 0 and _is_terminated(events):
+            self.is_complete = self.is_done = True
+        elif not self.is_complete:
+            self.is_complete = any(events.rfind(form) >= 0 for form in FINISHED)
+        return span
+
+    def _find_usage(self, events: bytes) -> tuple[int, int] | None:
+        at = max(events.rfind(b'"usage":{'), events.rfind(b'"usage": {'))
+        if at < 0:
+            return None
+        start = max(events.rfind(b"\n", 0, at), events.rfind(b"\r", 0, at)) + 1
+        end = min(found for found in (events.find(b"\n", at), events.find(b"\r", at), len(events)) if found > 0)
         try:
-            self.usage = _usage(_ANSWER.decode(payload).usage) or self.usage
+            usage = _usage(_ANSWER.decode(events[start:end].partition(b":")[2]).usage)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return  # not the member but text that looks like it, or a broken event: passed on as it is
+            return None  # text that looks like the member, or a broken event: passed on as it is
+        if usage is None:
+            return None
+        self.usage = usage
+        return start, end
 
     def _edited(self, events: bytes) -> bytes:
-        self._look(events)
-        if self._model is None and not (self._strips_usage and b'"usage"' in events):
-            return events
-        return b"".join(self._event(event) for event in _split(events))
+        span = self._look(events)
+        if self._model is not None:
+            return b"".join(self._event(event) for event in _split(events))
+        if self._strips_usage and span is not None:
+            return _without_usage_event(events, *span)
+        return events
 
     def _event(self, event: bytes) -> bytes:
+        """One whole event with the model's name replaced, or nothing for a usage chunk to be hidden."""
         head, found, payload = event.partition(b"data:")
         if not found or b"[DONE]" in payload[:16]:
             return event
@@ -229,6 +240,24 @@ class Watch:
             return event
         fields["model"] = msgspec.Raw(msgspec.json.encode(self._model))
         return head + b"data: " + msgspec.json.encode(fields) + b"\n\n"
+
+
+FINISHED = (b'"finish_reason":"', b'"finish_reason": "')
+"""A finish reason that is a string and not null, in the two spellings of JSON that are in use."""
+
+
+def _without_usage_event(events: bytes, start: int, end: int) -> bytes:
+    """``events`` without the event around the line ``start``:``end``, when that is the usage chunk."""
+    try:
+        if not _is_usage_only(_FIELDS.decode(events[start:end].partition(b":")[2])):
+            return events
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return events
+    rest = events[end:]
+    for gap in (b"\r\n\r\n", b"\n\n", b"\r\r"):
+        if rest.startswith(gap):
+            return events[:start] + rest[len(gap) :]
+    return events[:start] + rest.lstrip(b"\r\n")
 
 
 def _is_usage_only(fields: dict[str, msgspec.Raw]) -> bool:
@@ -264,14 +293,3 @@ def _split(events: bytes) -> list[bytes]:
     if b"\r" in events:
         events = events.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return [event + b"\n\n" for event in events.split(b"\n\n") if event.strip(b"\n")]
-
-
-def _names_finish(events: bytes) -> bool:
-    """Whether some ``finish_reason`` in ``events`` is a string and not null."""
-    position = events.find(b'"finish_reason"')
-    while position >= 0:
-        rest = events[position + 15 : position + 24].lstrip(b" \t:")
-        if rest[:1] == b'"':
-            return True
-        position = events.find(b'"finish_reason"', position + 15)
-    return False

@@ -1,0 +1,71 @@
+"""httpx's transport interface over aiohttp, trimmed for a proxy that sends whole bodies.
+
+A subclass of httpx-aiohttp's transport: same session, same response stream, but headers go over without
+being decoded, normalised and encoded again, and proxy logins travel as a header (aiohttp 3.14 deprecates
+the other way). Errors of aiohttp leave as they are; ``client.py`` has the one table that maps them.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+from httpx_aiohttp.transport import AiohttpResponseStream
+from multidict import CIMultiDict
+from yarl import URL
+
+from providers.errors import UpstreamUnreachable
+
+
+class Transport(AiohttpTransport):  # type: ignore[misc]  # the library ships no types
+    """One session, one way out. ``proxy`` is an HTTP proxy's URL or ""."""
+
+    def __init__(self, session: aiohttp.ClientSession, proxy: str = "") -> None:
+        self.client = session
+        self._proxy: URL | None = None
+        self._proxy_headers: CIMultiDict[str] | None = None
+        if proxy:
+            url = URL(proxy)
+            self._proxy = url.with_user(None)
+            if url.user is not None:
+                login = base64.b64encode(f"{url.user}:{url.password or ''}".encode()).decode()
+                self._proxy_headers = CIMultiDict({"proxy-authorization": f"Basic {login}"})
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request whose body is in memory. Raises aiohttp's own errors."""
+        limits = request.extensions["timeout"]
+        url = str(request.url)
+        if self._proxy is not None and self._proxy_headers is not None and url.startswith("http:"):
+            # Without a tunnel the proxy reads the request itself, its login included.
+            request.headers.update(self._proxy_headers)
+        try:
+            response = await self.client.request(
+                request.method,
+                _yarl(url),
+                headers=CIMultiDict(
+                    (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw
+                ),
+                data=request.content or None,
+                allow_redirects=False,
+                timeout=_timeout(limits["connect"]),
+                proxy=self._proxy,
+                proxy_headers=self._proxy_headers,
+            )
+        except UnicodeEncodeError as error:
+            raise UpstreamUnreachable("a header of the request cannot be sent") from error
+        return httpx.Response(
+            response.status, headers=response.raw_headers, stream=AiohttpResponseStream(response)
+        )
+
+
+@functools.lru_cache(maxsize=1024)
+def _yarl(url: str) -> URL:
+    return URL(url, encoded=True)
+
+
+@functools.lru_cache(maxsize=16)
+def _timeout(connect_s: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(sock_connect=connect_s, connect=connect_s)
