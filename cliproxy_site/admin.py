@@ -41,7 +41,7 @@ class UserAdmin(UserBase):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
-    compressed_fields = True
+    compressed_fields = False  # the two lists side by side need the width
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         if obj is not None and obj.is_superuser and not _is_superuser(request):
@@ -61,3 +61,5 @@ class UserAdmin(UserBase):
 @admin.register(Group)
 class GroupAdmin(GroupBase):
     """Groups: ``gateway admin``, ``key manager`` and ``viewer`` are made by a migration."""
+
+    compressed_fields = False

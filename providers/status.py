@@ -98,4 +98,4 @@ def provider_status(provider: Provider, credentials: Iterable[Credential], now: 
         return best
     counts = [f"{n} {word.lower()}" for word in order if (n := sum(s.word == word for s in found))]
     worst = next((s.detail for s in found if s.variant in {"danger", "warning"} and s.detail), "")
-    return Status(best.word, best.variant, ", ".join(counts) + (f". {worst}" if worst else ""))
+    return Status(best.word, best.variant, ", ".join(counts) + (f"; {worst}" if worst else ""))

@@ -45,6 +45,7 @@ def test_client_key_create_prints_the_key_alone():
     assert row.digest == client_keys.digest(out.strip())
     assert "shown only now" in err
     assert row.owner is not None
+    assert row.expires_at is not None
     assert (row.note, row.owner.username, row.allowed_models) == ("CI", "mira", ["gpt-4o", "claude-*"])
     assert row.expires_at > timezone.now() + timedelta(days=29)
 

@@ -8,16 +8,20 @@ from django.core.exceptions import ValidationError
 from providers.secret_fields import (
     MASK,
     BaseUrlField,
+    BaseUrlInput,
     HeadersField,
+    HeadersInput,
     ProxyField,
+    ProxyInput,
     SecretField,
+    SecretInput,
     mask_headers,
     mask_proxy,
 )
 
 
 def test_a_secret_input_never_renders_its_value():
-    html = SecretField().widget.render("secret", "canary-0001")
+    html = SecretInput().render("secret", "canary-0001")
     assert "canary" not in html
     assert "Paste it again" in html
 
@@ -47,7 +51,7 @@ def test_bad_headers_are_refused_without_repeating_them(text):
 
 
 def test_headers_that_come_back_with_an_error_lose_their_values():
-    widget = HeadersField().widget
+    widget = HeadersInput()
     assert widget.format_value(f"X-Team: {MASK}\nX-New: canary\ncanary") == f"X-Team: {MASK}\nX-New:"
 
 
@@ -56,7 +60,7 @@ def test_a_proxy_is_shown_without_its_user_and_kept():
     stored = "http://joe:canary@10.0.0.1:3128"
     assert field.show(stored) == mask_proxy(stored) == f"http://{MASK}@10.0.0.1:3128"
     assert field.clean(f"http://{MASK}@10.0.0.1:3128") == stored
-    assert field.widget.format_value(stored) == "http://@10.0.0.1:3128"
+    assert ProxyInput().format_value(stored) == "http://@10.0.0.1:3128"
 
 
 @pytest.mark.parametrize("text", ["", "direct", "none", "socks5h://h:1080", "http://u:p@h"])
@@ -79,7 +83,7 @@ def test_a_base_url_loses_its_slash_and_must_be_one():
         with pytest.raises(ValidationError) as refusal:
             BaseUrlField().clean(bad)
         assert "canary" not in str(refusal.value)
-    assert "canary" not in BaseUrlField().widget.format_value("https://u:canary@acme.example/v1?key=canary")
+    assert "canary" not in BaseUrlInput().format_value("https://u:canary@acme.example/v1?key=canary")
 
 
 def test_no_headers_mask_to_nothing():

@@ -14,7 +14,8 @@ NOW = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 
 def make_credential(cooldowns=(), **columns) -> Credential:
     credential = Credential(pk=1, provider=Provider(key="acme", adapter="demo"), **columns)
-    credential._prefetched_objects_cache = {"cooldowns": list(cooldowns)}  # as prefetch_related leaves it
+    # As prefetch_related leaves it.
+    credential.__dict__["_prefetched_objects_cache"] = {"cooldowns": list(cooldowns)}
     return credential
 
 
@@ -55,5 +56,5 @@ def test_a_provider_is_as_good_as_its_best_credential_and_counts_the_rest():
     provider = Provider(key="acme", adapter="demo")
     rows = [make_credential(health="working"), make_credential(health="broken", health_message="refused")]
     status = provider_status(provider, rows, NOW)
-    assert (status.word, status.detail) == ("Works", "1 works, 1 broken. refused")
+    assert (status.word, status.detail) == ("Works", "1 works, 1 broken; refused")
     assert provider_status(provider, [], NOW).word == "No credential"
