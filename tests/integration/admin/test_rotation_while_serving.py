@@ -22,27 +22,25 @@ ROWS = 40
 
 
 @pytest.fixture
-def shared_database(request, tmp_path, django_db_setup, django_db_blocker):
+def shared_database(transactional_db, tmp_path):
     """The test database, openable by several threads at once."""
     main = connections["default"]
     if main.vendor != "sqlite":
-        request.getfixturevalue("transactional_db")
         yield
         return
-    with django_db_blocker.unblock():
-        main.ensure_connection()
-        settings_dict = {**main.settings_dict, "NAME": str(tmp_path / "shared.sqlite3")}
-        original_settings, connections.settings["default"] = connections.settings["default"], settings_dict
-        try:
-            own = connections.create_connection("default")
-            connections["default"] = own
-            own.ensure_connection()
-            main.connection.backup(own.connection)
-            yield
-        finally:
-            connections["default"].close()
-            connections.settings["default"] = original_settings
-            connections["default"] = main
+    main.ensure_connection()
+    shared = {**main.settings_dict, "NAME": str(tmp_path / "shared.sqlite3")}
+    original, connections.settings["default"] = connections.settings["default"], shared
+    try:
+        own = connections.create_connection("default")
+        connections["default"] = own
+        own.ensure_connection()
+        main.connection.backup(own.connection)
+        yield
+    finally:
+        connections["default"].close()
+        connections.settings["default"] = original
+        connections["default"] = main
 
 
 def test_secrets_stay_readable_and_edits_survive_a_rotation(shared_database, keyring):
