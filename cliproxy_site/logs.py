@@ -18,7 +18,7 @@ SECRET_SHAPES = re.compile(
 
 
 # What no line shows need not be looked up for each ("Optimization" in the logging documentation).
-logging.logThreads = logging.logMultiprocessing = logging.logProcesses = logging.logAsyncioTasks = False
+logging.logThreads = logging.logMultiprocessing = logging.logProcesses = False
 
 
 def masked(text: str) -> str:

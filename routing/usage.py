@@ -148,7 +148,7 @@ def _statement() -> str:
     names = ", ".join(columns)
     table = UsageRecord._meta.db_table
     if connection.vendor == "postgresql":
-        types = {field.column: field.db_type(connection) for field in UsageRecord._meta.concrete_fields}
+        types = {str(field.column): field.db_type(connection) for field in UsageRecord._meta.concrete_fields}
         shape = ", ".join(f"{name} {_postgres_type(name, types)}" for name in columns)
         values = ", ".join("to_timestamp(started_at)" if name == "started_at" else name for name in columns)
         source = f"jsonb_to_recordset(%s::jsonb) AS line({shape})"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from providers.errors import UpstreamRefused, UpstreamUnreachable
 from providers.values import CredentialEntry, Refusal, RefusalKind
 from routing.core.cooldown import CoolingRules, history_after
@@ -13,7 +15,7 @@ NOW = 1_800_000_000.0
 
 
 def make_credential(id: int, provider: str = "acme", **changes) -> CredentialEntry:
-    values = {
+    values: dict[str, Any] = {
         "id": id,
         "provider_id": 1,
         "provider_key": provider,

@@ -7,9 +7,17 @@ from tests.unit.routing.core.makers import NOW, refused, unreachable
 RULES = CoolingRules()
 
 
+def after(error, history=History(), rules=RULES, now=NOW):  # noqa: B008  (a frozen value)
+    """The history after a failure that must open a window, and that window."""
+    found = history_after(error, "up", history, rules, now)
+    assert found is not None
+    assert found.cooldown is not None
+    return found, found.cooldown
+
+
 def rest_after(error, history=History(), rules=RULES, now=NOW):  # noqa: B008  (a frozen value)
-    after = history_after(error, "up", history, rules, now)
-    return None if after is None or after.cooldown is None else after.cooldown.until - now
+    found = history_after(error, "up", history, rules, now)
+    return None if found is None or found.cooldown is None else found.cooldown.until - now
 
 
 @pytest.mark.parametrize(
@@ -41,9 +49,9 @@ def climb(kind, failures, rules=RULES):
     """Separate failures, each after the window of the one before."""
     history, now, rests = History(), NOW, []
     for _ in range(failures):
-        history = history_after(refused(kind, 429), "up", history, rules, now)
-        rests.append(history.cooldown.until - now)
-        now = history.cooldown.until + 1
+        history, window = after(refused(kind, 429), history, rules, now)
+        rests.append(window.until - now)
+        now = window.until + 1
     return rests
 
 
@@ -62,7 +70,7 @@ def test_an_explicit_transient_time_is_used_as_it_is_and_a_negative_one_never_re
 
 
 def test_parallel_failures_in_one_window_are_one_step():
-    first = history_after(refused(RefusalKind.QUOTA, 429), "up", History(), RULES, NOW)
+    first, _ = after(refused(RefusalKind.QUOTA, 429))
     second = history_after(refused(RefusalKind.QUOTA, 429), "up", first, RULES, NOW + 0.5)
     assert second is first
 
@@ -76,11 +84,11 @@ def test_a_delay_asked_for_is_honoured_and_capped_unless_it_names_a_window():
 
 
 def test_a_window_is_never_shortened_but_may_be_lengthened():
-    long = history_after(refused(RefusalKind.QUOTA, 429, retry_after_s=60.0), "up", History(), RULES, NOW)
-    short = history_after(refused(RefusalKind.QUOTA, 429, retry_after_s=5.0), "up", long, RULES, NOW + 1)
-    assert short.cooldown.until == NOW + 60
-    longer = history_after(refused(RefusalKind.QUOTA, 429, retry_after_s=120.0), "up", long, RULES, NOW + 1)
-    assert longer.cooldown.until == NOW + 121
+    long, _ = after(refused(RefusalKind.QUOTA, 429, retry_after_s=60.0))
+    _, window = after(refused(RefusalKind.QUOTA, 429, retry_after_s=5.0), long, now=NOW + 1)
+    assert window.until == NOW + 60
+    _, window = after(refused(RefusalKind.QUOTA, 429, retry_after_s=120.0), long, now=NOW + 1)
+    assert window.until == NOW + 121
 
 
 def test_with_cooling_off_only_the_unsupported_and_the_terminal_rest():
@@ -91,10 +99,8 @@ def test_with_cooling_off_only_the_unsupported_and_the_terminal_rest():
 
 
 def test_a_credential_wide_refusal_rests_every_model():
-    history = history_after(
-        refused(RefusalKind.QUOTA, 429, credential_wide=True), "up", History(), RULES, NOW
-    )
-    assert history.cooldown.model == ""
+    _, window = after(refused(RefusalKind.QUOTA, 429, credential_wide=True))
+    assert window.model == ""
 
 
 def test_only_faults_of_the_request_stop_the_rotation():

@@ -75,7 +75,9 @@ def test_when_all_rest_for_transient_faults_the_first_to_wake_is_tried():
     state = MemoryState()
     fail(state, 1, refused(RefusalKind.TRANSIENT, 503, retry_after_s=20.0))
     fail(state, 2, refused(RefusalKind.TRANSIENT, 503, retry_after_s=10.0))
-    assert rounds.first_to_wake(look(TABLE, state)).credential.id == 2
+    waking = rounds.first_to_wake(look(TABLE, state))
+    assert waking is not None
+    assert waking.credential.id == 2
     fail(state, 1, refused(RefusalKind.QUOTA, 429, retry_after_s=25.0))
     assert rounds.first_to_wake(look(TABLE, state)) is None
 
