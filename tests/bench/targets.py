@@ -21,7 +21,7 @@ SCENARIOS = {
     "small-pass": "A small chat completion, OpenAI upstream",
     "small-translate": "A small chat completion, Anthropic upstream (translated)",
     "stream-pass": "A stream of 200 chunks, OpenAI upstream, bytes pass",
-    "stream-edit": "A stream of 200 chunks, OpenAI upstream behind an alias (model edited in every chunk)",
+    "stream-edit": "A stream of 200 chunks, OpenAI upstream behind an alias (model name edited in every one)",
     "stream-translate": "A stream of 200 chunks, Anthropic upstream (every chunk translated)",
 }
 """Key and heading, in the order of the report."""
@@ -85,7 +85,7 @@ def gateway_config(port: int, upstream: int) -> str:
             "      - api-key: upstream-key",
             "    models:",
             f"      - {{name: {shape}-pass, alias: {shape}-pass}}",
-            f"      - {{name: {shape}, alias: {shape}-edit}}",
+            f"      - {{name: {shape}, alias: {shape}-edit, force-mapping: true}}",
         ]
     lines.append("claude-api-key:")
     for shape in ("small", "stream"):
