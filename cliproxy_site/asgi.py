@@ -6,18 +6,40 @@ through lifespan events, and plain ``daphne cliproxy_site.asgi:application`` thr
 
 from __future__ import annotations
 
+import logging
 import os
 
 import django
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
+from django.db import DatabaseError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cliproxy_site.settings")
 django.setup()
 
 from cliproxy_site.runtime import Runtime  # noqa: E402  (Django must be set up first)
+from providers.errors import GatewayError  # noqa: E402
 from routing.proxy.app import owns  # noqa: E402
-from routing.proxy.wire import Receive, Scope, Send  # noqa: E402
+from routing.proxy.wire import (  # noqa: E402
+    Receive,
+    Scope,
+    Send,
+    dialect_of,
+    error_body,
+    error_headers,
+    send_whole,
+)
+
+logger = logging.getLogger("cliproxy_site")
+
+
+class NotReady(GatewayError):
+    """503: this process could not read its configuration yet."""
+
+    client_status = 503
+    code: str | None = "not_ready"
+    retry_after_s = 5.0
+
 
 runtime = Runtime()
 django_application = get_asgi_application()
@@ -25,11 +47,32 @@ django_application = get_asgi_application()
 
 async def http(scope: Scope, receive: Receive, send: Send) -> None:
     """The proxy's paths go to the proxy, without any middleware; all others are Django's."""
+    proxy = runtime.proxy
+    if proxy is None:
+        try:
+            proxy = await runtime.start()
+        except DatabaseError as error:
+            await refuse(scope, send, error)
+            return
     if owns(scope["path"]):
-        proxy = runtime.proxy or await runtime.start()
         await proxy(scope, receive, send)
     else:
-        await django_application(scope, receive, send)
+        await django_application(scope, receive, send)  # type: ignore[arg-type]  # narrower than ASGI's own
+
+
+async def refuse(scope: Scope, send: Send, error: DatabaseError) -> None:
+    """503 while the database cannot be read; the next request looks again."""
+    logger.error("%s", database_trouble(error))
+    problem = NotReady("The gateway is not ready: its database cannot be read. Its log says why.")
+    await send_whole(send, 503, error_headers(problem), error_body(problem, dialect_of(scope["path"])))
+
+
+def database_trouble(error: DatabaseError) -> str:
+    reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    return (
+        f"The database cannot be read: {reason}. If it is new, start `python manage.py serve` once, "
+        "or run `python manage.py migrate`."
+    )
 
 
 async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,7 +80,11 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
-            await runtime.start()
+            try:
+                await runtime.start()
+            except DatabaseError as error:
+                await send({"type": "lifespan.startup.failed", "message": database_trouble(error)})
+                return
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
             await runtime.stop()

@@ -19,7 +19,7 @@ def requires(*names: str) -> None:
     """Skip the running test unless every named thing is here.
 
     Names: ``chromium``, ``postgresql`` and ``redis`` (a server of ours, by environment), ``node``,
-    ``aimock``, ``nginx``, ``wrk``.
+    ``aimock``, ``curl``, ``nginx``, ``wrk``.
     """
     for name in names:
         if reason := missing(name):
@@ -39,7 +39,7 @@ def missing(name: str) -> str:
             if not shutil.which("node"):
                 return "Node is not installed"
             return "" if AIMOCK.exists() else "aimock is not installed (npm ci in tests/)"
-        case "chromium" | "node" | "nginx" | "wrk":
+        case "chromium" | "curl" | "node" | "nginx" | "wrk":
             return "" if shutil.which(name) else f"{name} is not installed"
         case _:
             raise ValueError(f"unknown requirement {name!r}")
