@@ -170,6 +170,8 @@ class Tool(Node, frozen=True, kw_only=True):
     strict: bool | None = None
     grammar: dict[str, Json] | None = None
     cache: CacheMark | None = None
+    namespace: str | None = None
+    """The group that the tool was defined in (responses); ``name`` is then ``<namespace>__<its name>``."""
 
 
 class ToolChoice(msgspec.Struct, frozen=True, kw_only=True):
