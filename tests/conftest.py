@@ -33,8 +33,10 @@ def gateway(start_gateway: Callable[..., Gateway]) -> Gateway:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_runtest_teardown(item: pytest.Item) -> None:
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """Put the groups back that a migration made: a transactional test ends by emptying every table."""
+    if nextitem is None:  # the session is over, and with it the database
+        return
     if "transactional_db" not in getattr(item, "fixturenames", ()):
         marker = item.get_closest_marker("django_db")
         if marker is None or not marker.kwargs.get("transaction"):
