@@ -7,6 +7,7 @@ the original stays as the cause. A status of 400 and more is an answer here, not
 from __future__ import annotations
 
 import functools
+import ssl
 from collections.abc import AsyncIterator
 from typing import Protocol
 
@@ -195,7 +196,7 @@ MAPPED: tuple[tuple[type[BaseException], str], ...] = (
     (aiohttp.ClientHttpProxyError, "is behind a proxy that refused the connection"),
     (aiohttp.ClientConnectorError, "refused the connection"),
     (aiohttp.ClientOSError, "dropped the connection"),
-    (aiohttp.SocketTimeoutError, "connect"),
+    (aiohttp.ServerTimeoutError, "connect"),
     (httpx.UnsupportedProtocol, "has a URL that is neither http nor https"),
     (httpx.ConnectTimeout, "connect"),
     (httpx.PoolTimeout, "connect"),
@@ -205,8 +206,11 @@ MAPPED: tuple[tuple[type[BaseException], str], ...] = (
     (httpx.RemoteProtocolError, "does not speak HTTP"),
     (aiohttp.ClientResponseError, "does not speak HTTP"),
     (httpx.TransportError, "dropped the connection"),
+    (httpx.HTTPError, "sent an answer that cannot be read"),
     (aiohttp.ClientError, "dropped the connection"),
-    (OSError, "cannot be reached through its proxy"),
+    (ssl.SSLCertVerificationError, "has a certificate that cannot be verified"),
+    (ssl.SSLError, "failed the TLS handshake"),
+    (OSError, "cannot be reached"),
 )
 """Most specific first. ``connect`` stands for a timeout of that phase."""
 

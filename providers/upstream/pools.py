@@ -98,8 +98,9 @@ class Pools:
     def _make(self, proxy: str) -> httpx.AsyncBaseTransport:
         scheme = urlsplit(proxy).scheme.lower() if proxy else ""
         if scheme in ("socks5", "socks5h", "socks4", "socks4a"):
-            session = self._session(_socks_connector(proxy, scheme, self._ssl))
-            return Transport(session)
+            from providers.upstream import socks  # costs 40 ms to import and few need it
+
+            return socks.SocksTransport(self._session(socks.connector(proxy, scheme, self._ssl, KEEPALIVE_S)))
         if scheme not in ("", "http", "https"):
             raise UpstreamUnreachable(f"a proxy of scheme {scheme!r} is not supported")
         connector = aiohttp.TCPConnector(
@@ -124,17 +125,3 @@ class Pools:
         transports, self._transports = self._transports, {}
         for transport in transports.values():
             await transport.aclose()
-
-
-def _socks_connector(proxy: str, scheme: str, context: ssl.SSLContext) -> aiohttp.BaseConnector:
-    from aiohttp_socks import ProxyConnector  # costs 40 ms to import and few need it
-
-    remote_names = scheme in ("socks5h", "socks4a")
-    connector: aiohttp.BaseConnector = ProxyConnector.from_url(
-        proxy.replace(f"{scheme}://", "socks5://" if scheme.startswith("socks5") else "socks4://", 1),
-        rdns=remote_names,
-        limit=0,
-        ssl=context,
-        keepalive_timeout=KEEPALIVE_S,
-    )
-    return connector

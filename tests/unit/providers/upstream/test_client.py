@@ -1,0 +1,263 @@
+"""Whatever fails below becomes one of our errors, by one table, and says nothing that was not ours."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import ssl
+
+import aiohttp
+import httpx
+import pytest
+
+from providers.adapters.base import UpstreamRequest
+from providers.errors import UpstreamError, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
+from providers.upstream.client import UpstreamClient, mapped_error
+from providers.upstream.timeouts import Timeouts
+from tests.unit.providers.upstream.proxies import Origin, babbles, hangs_up, listening, silent
+
+TIMEOUTS = Timeouts(connect_s=0.3, first_byte_s=0.3, idle_s=0.3)
+FALLBACK = "the upstream cannot be reached"
+TIMEOUT_KINDS = (aiohttp.ServerTimeoutError, httpx.TimeoutException)
+NOT_FROM_A_CALL = {
+    httpx.CookieConflict,
+    httpx.HTTPStatusError,
+    httpx.InvalidURL,
+    httpx.RequestNotRead,
+    httpx.ResponseNotRead,
+    httpx.StreamClosed,
+    httpx.StreamConsumed,
+    httpx.StreamError,
+    httpx.HTTPError,
+    httpx.RequestError,
+}
+"""Misuse of the library, or only ever raised as one of its children."""
+
+
+def exception_classes():
+    found = {
+        kind
+        for module in (aiohttp, httpx)
+        for _, kind in inspect.getmembers(module, inspect.isclass)
+        if issubclass(kind, Exception) and not issubclass(kind, Warning)
+    }
+    clients_own = {
+        kind
+        for kind in found
+        if kind.__module__.startswith("httpx") or issubclass(kind, (aiohttp.ClientError, TimeoutError))
+    }
+    return sorted(clients_own - NOT_FROM_A_CALL, key=lambda kind: kind.__qualname__)
+
+
+def bare(kind):
+    """An instance without its arguments: each class wants its own."""
+    return kind.__new__(kind)
+
+
+@pytest.mark.parametrize("kind", exception_classes(), ids=lambda kind: kind.__qualname__)
+def test_every_exception_of_the_libraries_is_mapped(kind):
+    known = (httpx.HTTPError, aiohttp.ClientError, OSError, ValueError)
+    assert issubclass(kind, known), "open() would let it through"
+    error = mapped_error(bare(kind), TIMEOUTS)
+    assert isinstance(error, UpstreamUnreachable | UpstreamTimeout)
+    assert error.message != FALLBACK
+    if issubclass(kind, TIMEOUT_KINDS):
+        assert isinstance(error, UpstreamTimeout)
+
+
+def test_the_walk_finds_both_libraries():
+    names = {kind.__module__.partition(".")[0] for kind in exception_classes()}
+    assert names == {"aiohttp", "httpx"}
+    assert len(exception_classes()) > 30
+
+
+def test_the_most_specific_cause_decides():
+    outer = httpx.ConnectError("x")
+    outer.__cause__ = ssl.SSLCertVerificationError()
+    assert "refused" not in mapped_error(outer, TIMEOUTS).message
+    named = UpstreamUnreachable("said already")
+    wrapped = OSError()
+    wrapped.__cause__ = named
+    assert mapped_error(wrapped, TIMEOUTS) is named
+
+
+def test_a_cause_that_points_back_ends():
+    first, second = OSError(), ValueError()
+    first.__cause__, second.__cause__ = second, first
+    assert isinstance(mapped_error(first, TIMEOUTS), UpstreamError)
+
+
+@pytest.fixture
+async def client():
+    made = UpstreamClient(TIMEOUTS)
+    yield made
+    await made.close()
+
+
+async def fetch(client, url):
+    request = UpstreamRequest(
+        method="POST", url=url, headers=(("authorization", "Bearer canary-key"),), body=b'{"canary":"body"}'
+    )
+    response = await client.open(request, proxy_url="direct")
+    try:
+        return response.status, await response.read()
+    finally:
+        await response.close()
+
+
+@pytest.mark.parametrize(
+    ("serve", "words"),
+    [(hangs_up, "closed the connection without an answer"), (babbles, "does not speak HTTP")],
+)
+async def test_a_server_that_does_not_answer_properly_is_said_so(client, serve, words):
+    async with listening(serve) as port:
+        with pytest.raises(UpstreamUnreachable, match=words) as caught:
+            await fetch(client, f"http://127.0.0.1:{port}/canary-path")
+    assert "canary" not in caught.value.message
+
+
+async def test_a_port_on_which_nobody_listens_refused(client):
+    async with listening(silent) as port:
+        pass
+    with pytest.raises(UpstreamUnreachable, match="refused the connection"):
+        await fetch(client, f"http://127.0.0.1:{port}/")
+
+
+async def test_a_name_that_does_not_resolve_is_said_so(client):
+    with pytest.raises(UpstreamUnreachable, match="a name that does not resolve"):
+        await fetch(client, "http://does-not-exist.invalid/")
+
+
+async def test_https_to_a_server_without_tls_failed_the_handshake(client):
+    async with listening(babbles) as port:
+        with pytest.raises(UpstreamUnreachable, match="TLS handshake"):
+            await fetch(client, f"https://127.0.0.1:{port}/")
+
+
+@pytest.mark.parametrize("url", ["ftp://example.org/", "example.org", "http://", "http://[::1", ""])
+def test_an_address_that_is_no_http_url_is_refused_before_anything_is_sent(url):
+    async def refused():
+        client = UpstreamClient(TIMEOUTS)
+        with pytest.raises(UpstreamUnreachable, match="base URL"):
+            await fetch(client, url)
+        await client.close()
+
+    asyncio.run(refused())
+
+
+async def test_silence_before_the_first_byte_times_out_in_that_phase(client):
+    async with listening(silent) as port:
+        with pytest.raises(UpstreamTimeout) as caught:
+            await fetch(client, f"http://127.0.0.1:{port}/")
+    assert caught.value.phase == "first_byte"
+
+
+async def answers_then(reader, writer, head, then):
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(head)
+    await writer.drain()
+    await then()
+
+
+async def test_silence_after_the_head_is_still_before_the_first_byte(client):
+    async def serve(reader, writer):
+        await answers_then(
+            reader, writer, b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", asyncio.Event().wait
+        )
+
+    async with listening(serve) as port:
+        with pytest.raises(UpstreamTimeout) as caught:
+            await fetch(client, f"http://127.0.0.1:{port}/")
+    assert caught.value.phase == "first_byte"
+
+
+async def test_silence_within_the_body_is_idle(client):
+    async def serve(reader, writer):
+        await answers_then(
+            reader, writer, b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc", asyncio.Event().wait
+        )
+
+    async with listening(serve) as port:
+        with pytest.raises(UpstreamTimeout) as caught:
+            await fetch(client, f"http://127.0.0.1:{port}/")
+    assert caught.value.phase == "idle"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n",
+    ],
+)
+async def test_a_body_that_stops_half_way_is_cut_off(client, head):
+    async def close_now():
+        return None
+
+    async def serve(reader, writer):
+        await answers_then(reader, writer, head, close_now)
+
+    async with listening(serve) as port:
+        with pytest.raises(UpstreamProtocolError, match="cut off"):
+            await fetch(client, f"http://127.0.0.1:{port}/")
+
+
+async def test_a_kept_connection_that_the_upstream_closed_meanwhile_is_replaced(client):
+    asked = []
+
+    async def serve(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(17)
+        asked.append(head)
+        if len(asked) == 2:
+            return  # as a server whose keep-alive ended in this very moment
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+        await writer.drain()
+        if len(asked) == 1:
+            await serve(reader, writer)
+
+    async with listening(serve) as port:
+        for _ in range(2):
+            assert await fetch(client, f"http://127.0.0.1:{port}/") == (200, b"ok")
+    assert len(asked) == 3
+
+
+async def test_a_status_of_400_is_an_answer(client):
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 400 Bad\r\nX-Two: 1\r\nx-two: 2\r\ncontent-length: 2\r\n\r\nno")
+        await writer.drain()
+        await reader.read()
+
+    async with listening(serve) as port:
+        request = UpstreamRequest(method="POST", url=f"http://127.0.0.1:{port}/", headers=(), body=b"")
+        response = await client.open(request, proxy_url="direct")
+        assert (response.status, response.headers["x-two"]) == (400, "2")
+        assert await response.read() == b"no"
+        await response.close()
+
+
+async def test_an_answer_past_the_limit_is_refused(client):
+    async with listening(Origin().serve) as port:
+        request = UpstreamRequest(method="POST", url=f"http://127.0.0.1:{port}/", headers=(), body=b"")
+        response = await client.open(request, proxy_url="direct")
+        with pytest.raises(UpstreamProtocolError, match="more than 5 bytes"):
+            await response.read(5)
+        await response.close()
+
+
+async def test_cancelling_closes_the_connection(client):
+    closed = asyncio.Event()
+
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.read()
+        closed.set()
+
+    async with listening(serve) as port:
+        task = asyncio.get_running_loop().create_task(fetch(client, f"http://127.0.0.1:{port}/"))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.wait_for(closed.wait(), 1)
