@@ -22,11 +22,12 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Q
 
 from cliproxy_site.data_dir import SetupProblem
+from providers import sealed_columns
 from providers import secrets as sealed
 from providers.adapters.registry import ADAPTERS, adapter_for
 from providers.models import Credential, Provider
 from routing import client_keys
-from routing.models import ClientKey, GatewaySettings, ModelAlias
+from routing.models import ClientKey, ModelAlias
 
 DEMO = "demo"
 ADMIN_NAME = "admin"
@@ -87,20 +88,12 @@ def migrate() -> None:
 
 def check_encryption_keys() -> None:
     """Every stored secret must be readable. Raises SetupProblem naming the key that is lost."""
-    tokens: list[str] = []
-    for model, columns in (
-        (Provider, ("headers_token", "proxy_token")),
-        (Credential, ("secret_token", "headers_token", "proxy_token")),
-        (GatewaySettings, ("proxy_token",)),
-    ):
-        for row in model._default_manager.values_list(*columns):
-            tokens += [token for token in row if token]
-    one_per_key = {token.partition(":")[0]: token for token in tokens}
-    try:
-        for token in one_per_key.values():
-            sealed.reveal(token)
-    except sealed.SecretsError as error:
-        raise SetupProblem(str(error)) from error
+    lost = sorted(set(sealed_columns.key_ids_in_use()) - set(sealed.KEYRING.ids))
+    if lost:
+        raise SetupProblem(
+            f"The encryption key {', '.join(lost)} is missing, which sealed stored secrets; put it back into "
+            f"{settings.ENCRYPTION_KEYS_FILE} or into CLIPROXY_ENCRYPTION_KEYS."
+        )
 
 
 def welcome(environ: Mapping[str, str] = os.environ) -> Welcome:
@@ -111,9 +104,7 @@ def welcome(environ: Mapping[str, str] = os.environ) -> Welcome:
         is_first = not users._default_manager.filter(is_superuser=True).exists()
         if is_first:
             made.admin_password = environ.get("CLIPROXY_ADMIN_PASSWORD", "") or secrets.token_urlsafe(12)
-            users._default_manager.create_superuser(  # type: ignore[attr-defined]  # the user manager has it
-                ADMIN_NAME, password=made.admin_password
-            )
+            users._default_manager.create_superuser(ADMIN_NAME, password=made.admin_password)
             made.providers = _from_environment(environ)
             if not ClientKey.objects.filter(enabled=True).exists():
                 _, made.client_key = client_keys.create(note="first key")

@@ -63,7 +63,9 @@ class WithCredentials(Switchable):
 
     @admin.action(description="Clear cooldowns", permissions=["change"])
     def clear_cooldowns(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
-        count = admin_actions.clear_cooldowns(self.credentials_of(queryset))
+        credentials = self.credentials_of(queryset)
+        admin_actions.log_action(request, list(credentials), admin_actions.CLEARED)
+        count = admin_actions.clear_cooldowns(credentials)
         self.message_user(request, f"Cooldowns of {admin_actions.count_of(count, 'credential')} cleared.")
 
     def get_urls(self) -> list[URLPattern]:

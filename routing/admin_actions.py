@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import models, transaction
 from django.http import HttpRequest
 from django.utils import timezone
@@ -19,6 +20,7 @@ from providers.upstream.probe import ProbeResult
 from routing import revision
 from routing.probing import probe_and_record
 
+CLEARED = "Cooldowns cleared."
 TESTED_AT_ONCE = 25
 """More would keep the page waiting for minutes when the vendors do not answer."""
 
@@ -46,6 +48,14 @@ def probe_and_tell(request: HttpRequest, credentials: Iterable[Credential]) -> N
         result = probe_and_record(credential)
         level = messages.SUCCESS if result.ok else messages.ERROR
         messages.add_message(request, level, result_text(credential, result))
+
+
+def log_action(request: HttpRequest, rows: Iterable[models.Model], what: str) -> None:
+    """Put ``what`` into the history of each row, under the name of who did it; rows of the file are left
+    alone by switches, so they get no entry for one."""
+    own = [row for row in rows if what == CLEARED or getattr(row, "origin", "") != Origin.FILE]
+    if own and request.user.pk is not None:
+        LogEntry.objects.log_actions(request.user.pk, own, CHANGE, what)
 
 
 def clear_cooldowns(credentials: models.QuerySet[Credential]) -> int:

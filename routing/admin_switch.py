@@ -24,7 +24,9 @@ class Switchable(OwnedAdmin[Any]):
         self._switch(request, queryset, False)
 
     def _switch(self, request: HttpRequest, queryset: models.QuerySet[Any], enabled: bool) -> None:
+        rows = list(queryset)
         changed, from_file = admin_actions.set_enabled(queryset, enabled)
+        admin_actions.log_action(request, rows, "Enabled." if enabled else "Disabled.")
         noun = str(self.opts.verbose_name)
         self.message_user(
             request, f"{admin_actions.count_of(changed, noun)} {'enabled' if enabled else 'disabled'}."

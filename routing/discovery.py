@@ -15,6 +15,7 @@ from asgiref.sync import sync_to_async
 from django.db import DatabaseError
 from django.db.models import Q
 
+from providers import secrets
 from providers.adapters.base import CatalogueModel
 from providers.adapters.registry import UnknownAdapter, adapter_for
 from providers.entries import entry_of
@@ -24,6 +25,7 @@ from providers.upstream.client import UpstreamClient
 from providers.upstream.probe import ProbeResult, probe
 from providers.values import CredentialEntry
 from routing import revision
+from routing.models import GatewaySettings
 
 logger = logging.getLogger("routing.discovery")
 
@@ -72,10 +74,20 @@ class Discovery:
         )
 
 
+def default_proxy() -> str:
+    """The gateway's own proxy address, "" without one. Raises SecretsError."""
+    token = GatewaySettings.objects.filter(pk=1).values_list("proxy_token", flat=True).first()
+    return secrets.reveal(token or "")
+
+
 def waiting() -> list[tuple[int, CredentialEntry]]:
     """Providers that were never asked, or long ago, each with one credential to ask with. Blocking."""
     old = datetime.fromtimestamp(datetime.now(UTC).timestamp() - REFRESH_AFTER_S, UTC)
     found: list[tuple[int, CredentialEntry]] = []
+    try:
+        proxy = default_proxy()
+    except SecretsError:
+        return []  # the table builder reports it
     providers = Provider.objects.filter(Q(discovered_at=None) | Q(discovered_at__lt=old), enabled=True)
     for provider in providers:
         credential = (
@@ -86,7 +98,7 @@ def waiting() -> list[tuple[int, CredentialEntry]]:
         try:
             if adapter_for(provider.adapter).in_process:
                 continue
-            found.append((provider.pk, entry_of(credential)))
+            found.append((provider.pk, entry_of(credential, proxy)))
         except (SecretsError, UnknownAdapter):
             continue  # the table builder reports it
     return found
@@ -112,6 +124,9 @@ def store(provider_id: int, credential_id: int, result: ProbeResult) -> None:
         latency_ms=round(result.latency_ms) if result.latency_ms is not None else None,
     )
     models = [_stored(model) for model in result.models]
+    if not models:  # it works but lists nothing now: what it listed before is the better guess
+        Provider.objects.filter(pk=provider_id).update(discovered_at=now)
+        return
     before = Provider.objects.filter(pk=provider_id).values_list("discovered_models", flat=True).first()
     Provider.objects.filter(pk=provider_id).update(discovered_models=models, discovered_at=now)
     if before != models:

@@ -14,17 +14,10 @@ from providers.entries import entry_of
 from providers.models import Credential, CredentialHealth
 from providers.upstream.probe import ProbeResult, probe_now
 from routing import discovery
-from routing.models import GatewaySettings
 
 MESSAGE_LENGTH = 500
 NOT_THE_KEY = frozenset({408, 425, 429})
 """With these and with 5xx the provider says "not now": nothing is learnt about the key."""
-
-
-def default_proxy() -> str:
-    """The gateway's own proxy address, "" without one. Raises SecretsError."""
-    token = GatewaySettings.objects.filter(pk=1).values_list("proxy_token", flat=True).first()
-    return secrets.reveal(token or "")
 
 
 def probe_and_record(credential: Credential) -> ProbeResult:
@@ -32,7 +25,7 @@ def probe_and_record(credential: Credential) -> ProbeResult:
     value that cannot be opened and an unknown kind are results too. Blocks for at most about 20 s; not to be
     called inside a transaction, which would keep the database's write lock for as long."""
     try:
-        result = probe_now(entry_of(credential, default_proxy()), _first_upstream_model(credential))
+        result = probe_now(entry_of(credential, discovery.default_proxy()), _first_upstream_model(credential))
     except (secrets.SecretsError, UnknownAdapter) as error:
         result = ProbeResult(ok=False, latency_ms=0, status=None, message=str(error))
     record(credential, result)
