@@ -54,7 +54,7 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
         except DatabaseError as error:
             await refuse(scope, send, error)
             return
-    if owns(scope["path"]):
+    if owns(scope["path"], scope["method"]):
         await proxy(scope, receive, send)
     else:
         await django_application(scope, receive, send)  # type: ignore[arg-type]  # narrower than ASGI's own

@@ -270,9 +270,19 @@ def _provider_values(provider: ProviderConfig, key: str) -> Values:
         "priority": provider.priority,
         "disable_cooling": provider.disable_cooling,
         "request_retry": provider.request_retry,
-        "options": {"models-endpoint": provider.models_endpoint} if provider.models_endpoint else {},
+        "options": _options(provider),
         "origin_key": provider.origin_key,
     }
+
+
+def _options(provider: ProviderConfig) -> dict[str, object]:
+    """The adapter's switches; what has its default is left out."""
+    options: dict[str, object] = {}
+    if provider.models_endpoint:
+        options["models-endpoint"] = provider.models_endpoint
+    if provider.speaks_responses:
+        options["speaks-responses"] = True
+    return options
 
 
 def _credential_values(

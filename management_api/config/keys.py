@@ -66,7 +66,6 @@ UNSUPPORTED_TOP = frozenset(
         "amp-upstream-api-key",
         "amp-upstream-url",
         "ampcode",
-        "codex-api-key",
         "cursor",
         "generative-language-api-key",
         "github-copilot",

@@ -30,6 +30,7 @@ from management_api.config.values import (
     SettingsConfig,
 )
 from providers.adapters.addresses import check_base_url
+from providers.adapters.registry import adapter_for
 
 WEIGHT_LIMIT = 1_000_000
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
@@ -120,7 +121,7 @@ def _client_keys(fields: Fields, environ: Mapping[str, str]) -> tuple[ClientKeyC
 
 
 def _providers(fields: Fields) -> tuple[ProviderConfig, ...]:
-    blocks = (("claude-api-key", "claude"), ("gemini-api-key", "gemini"))
+    blocks = (("claude-api-key", "claude"), ("gemini-api-key", "gemini"), ("codex-api-key", "codex"))
     dedicated = [
         provider
         for block, key in (*blocks, *((name, name) for name in DEDICATED_BLOCKS))
@@ -137,7 +138,8 @@ def _providers(fields: Fields) -> tuple[ProviderConfig, ...]:
 
 def _dedicated(fields: Fields, block: str, key: str) -> ProviderConfig | None:
     """A block that lists keys of one vendor; None when it is absent or empty."""
-    credentials = [_vendor_credential(entry) for entry in fields.mappings(block)]
+    needs_url = adapter_for(key).needs_base_url
+    credentials = [_vendor_credential(entry, needs_url=needs_url) for entry in fields.mappings(block)]
     kept = _without_repeats(fields, [credential for credential in credentials if credential is not None])
     if not kept:
         return None
@@ -146,7 +148,7 @@ def _dedicated(fields: Fields, block: str, key: str) -> ProviderConfig | None:
     )
 
 
-def _vendor_credential(fields: Fields) -> CredentialConfig | None:
+def _vendor_credential(fields: Fields, *, needs_url: bool) -> CredentialConfig | None:
     credential = CredentialConfig(
         origin_key=fields.where,
         line=fields.line,
@@ -164,6 +166,9 @@ def _vendor_credential(fields: Fields) -> CredentialConfig | None:
         excluded_models=_excluded_models(fields),
     )
     fields.finish(UNSUPPORTED_ENTRY, DISGUISE_ENTRY)
+    if needs_url and not credential.base_url and "base-url" not in fields.failed:
+        fields.warn("", "has no base-url and is left out: its vendor has no common address")
+        return None
     if credential.api_key or credential.base_url or fields.failed & {"api-key", "base-url"}:
         return credential
     fields.warn("", "has neither api-key nor base-url and is left out")
@@ -191,6 +196,7 @@ def _compatible(fields: Fields, taken: set[str]) -> ProviderConfig | None:
         disable_cooling=fields.flag("disable-cooling"),
         request_retry=_inherited_retry(fields),
         models_endpoint=_models_endpoint(fields),
+        speaks_responses=bool(fields.flag("speaks-responses")),
         models=_models(fields),
         excluded_models=_excluded_models(fields),
         credentials=_key_entries(fields),

@@ -59,6 +59,7 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
     disable_cooling: bool | None = None
     request_retry: int | None = None
     models_endpoint: str = ""
+    speaks_responses: bool = False
     models: tuple[ModelConfig, ...] = ()
     excluded_models: tuple[str, ...] = ()
     credentials: tuple[CredentialConfig, ...] = ()

@@ -7,6 +7,7 @@ state: one instance serves every credential. ``providers/upstream`` sends what `
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum
 
 import msgspec
 
@@ -26,8 +27,18 @@ class CatalogueModel(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: Capabilities | None = None
 
 
+class Operation(Enum):
+    """What is asked of an upstream."""
+
+    GENERATE = "generate"
+    COUNT = "count"
+    """How many tokens a request has."""
+    COMPACT = "compact"
+    """``/responses/compact``: a conversation made shorter by its vendor."""
+
+
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt, before it is addressed and signed. ``body`` is in the format the adapter speaks."""
+    """One attempt, before it is addressed and signed. ``body`` is in ``format``, which the adapter speaks."""
 
     credential: CredentialEntry
     model: str
@@ -38,6 +49,11 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """What the codec asks for (``anthropic-beta``), or client headers kept on a passthrough."""
     client_headers: tuple[tuple[str, str], ...] = ()
     """The client's own headers, lower-case names: read only for ``$Name`` values of custom headers."""
+    format: Format | None = None
+    """None means the one that the adapter speaks first."""
+    operation: Operation = Operation.GENERATE
+    query: str = ""
+    """The client's own query on a passthrough, without its key: ``beta=true``."""
 
 
 class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +72,14 @@ class Adapter:
     name: str
     """For people: ``Anthropic Claude``."""
     speaks: Format
+    also_speaks: tuple[Format, ...] = ()
+    """More formats that it can be addressed in; a client of one of them passes through."""
+    counts_tokens: tuple[Format, ...] = ()
+    """The formats in which it counts tokens itself."""
+    streams_only: bool = False
+    """Always answers as a stream; whole answers are put together here."""
+    never_streams: bool = False
+    """Always answers in one piece; streams are made of it here."""
     base_url: str = ""
     """Without a trailing slash; "" means the admin must give one (``needs_base_url``)."""
     needs_base_url: bool = False
@@ -80,8 +104,12 @@ class Adapter:
     in_process: bool = False
     """Answers without a network (``demo``), by ``answer``."""
 
+    def formats(self, credential: CredentialEntry) -> tuple[Format, ...]:
+        """All formats that ``credential`` may be addressed in."""
+        return (self.speaks, *self.also_speaks)
+
     def request(self, call: Call) -> UpstreamRequest:
-        """Address and sign one generation call."""
+        """Address and sign one call."""
         raise NotImplementedError
 
     def models_request(self, credential: CredentialEntry) -> UpstreamRequest | None:

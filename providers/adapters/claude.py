@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from providers.adapters import limits, model_lists, refusals
-from providers.adapters.base import Adapter, Call, CatalogueModel, UpstreamRequest
+from providers.adapters.base import Adapter, Call, CatalogueModel, Operation, UpstreamRequest
 from providers.adapters.claude_models import CLAUDE_FAMILIES, CLAUDE_IDS, CLAUDE_MAPPINGS, catalogue_of
 from providers.adapters.headers import USER_AGENT, call_headers, custom_headers, merge_headers
 from providers.translation.codec import Capabilities
@@ -31,6 +31,7 @@ class Claude(Adapter):
     key = "claude"
     name = "Anthropic Claude"
     speaks = Format.CLAUDE
+    counts_tokens = (Format.CLAUDE,)
     base_url = "https://api.anthropic.com"
     key_hint = "Begins with sk-ant-; made at console.anthropic.com, API keys."
     environment = ("ANTHROPIC_API_KEY",)
@@ -42,10 +43,12 @@ class Claude(Adapter):
         accept = "text/event-stream" if call.stream else "application/json"
         asked = call_headers(call.headers)
         common = self._common_headers(call.credential)
+        path = "/v1/messages/count_tokens" if call.operation is Operation.COUNT else "/v1/messages"
+        query = f"?{call.query}" if call.query else ""
         betas = _joined(common.get("anthropic-beta", ""), asked.pop("anthropic-beta", ""))
         return UpstreamRequest(
             method="POST",
-            url=f"{_base_of(call.credential, self.base_url)}/v1/messages",
+            url=f"{_base_of(call.credential, self.base_url)}{path}{query}",
             headers=merge_headers(
                 {"content-type": "application/json", "accept": accept},
                 common,

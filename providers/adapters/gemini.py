@@ -14,7 +14,7 @@ import msgspec
 
 from providers.adapters import limits, model_lists, refusals
 from providers.adapters.auth import Auth, HeaderKey
-from providers.adapters.base import Adapter, Call, CatalogueModel, UpstreamRequest
+from providers.adapters.base import Adapter, Call, CatalogueModel, Operation, UpstreamRequest
 from providers.adapters.gemini_models import GEMINI_CATALOGUE, GEMINI_FAMILIES, GEMINI_MAPPINGS
 from providers.adapters.headers import USER_AGENT, call_headers, custom_headers, merge_headers
 from providers.translation.codec import Capabilities
@@ -34,6 +34,7 @@ class Gemini(Adapter):
     key = "gemini"
     name = "Google Gemini"
     speaks = Format.GEMINI
+    counts_tokens = (Format.GEMINI,)
     base_url = "https://generativelanguage.googleapis.com"
     auth: Auth = HeaderKey("x-goog-api-key")
     key_hint = "Begins with AIza; made at aistudio.google.com, Get API key."
@@ -44,6 +45,8 @@ class Gemini(Adapter):
 
     def request(self, call: Call) -> UpstreamRequest:
         action = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
+        if call.operation is Operation.COUNT:
+            action = "countTokens"
         accept = "text/event-stream" if call.stream else "application/json"
         return UpstreamRequest(
             method="POST",

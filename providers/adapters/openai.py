@@ -6,6 +6,7 @@ from __future__ import annotations
 from providers.adapters.base import CatalogueModel
 from providers.adapters.openai_compatible import OpenAICompatible
 from providers.translation.codec import Capabilities
+from providers.values import Format
 
 _CHAT = Capabilities(thinking="none", max_output_tokens=16_384)
 _GPT_4 = Capabilities(thinking="none", max_output_tokens=4_096, structured_output=False)
@@ -52,6 +53,8 @@ def _model(model_id: str, name: str, context: int, abilities: Capabilities) -> C
 class OpenAI(OpenAICompatible):
     key = "openai"
     name = "OpenAI"
+    also_speaks = (Format.RESPONSES,)
+    counts_tokens = (Format.RESPONSES,)
     base_url = "https://api.openai.com/v1"
     key_hint = "Begins with sk-; made at platform.openai.com, API keys."
     environment = ("OPENAI_API_KEY",)

@@ -1,9 +1,13 @@
-"""Any server that speaks Chat Completions: vLLM, Ollama, llama.cpp, LM Studio, an aggregator, a gateway."""
+"""Any server that speaks Chat Completions: vLLM, Ollama, llama.cpp, LM Studio, an aggregator, a gateway.
+
+Few of them have the Responses API as well; the option ``speaks-responses`` says that this one does.
+"""
 
 from __future__ import annotations
 
 from providers.adapters.openai import OPENAI_FAMILIES
 from providers.adapters.openai_compatible import OpenAICompatible
+from providers.values import CredentialEntry, Format
 
 
 class OpenAICompatibility(OpenAICompatible):
@@ -15,3 +19,8 @@ class OpenAICompatibility(OpenAICompatible):
     open_ended = True
     prefix_replaces_ids = True
     abilities_by_model = OPENAI_FAMILIES
+
+    def formats(self, credential: CredentialEntry) -> tuple[Format, ...]:
+        if credential.options.get("speaks-responses") is True:
+            return (Format.OPENAI, Format.RESPONSES)
+        return (Format.OPENAI,)

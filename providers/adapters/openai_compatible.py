@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from providers.adapters import model_lists, refusals
 from providers.adapters.auth import Auth, BearerKey
-from providers.adapters.base import Adapter, Call, CatalogueModel, UpstreamRequest
+from providers.adapters.base import Adapter, Call, CatalogueModel, Operation, UpstreamRequest
 from providers.adapters.headers import USER_AGENT, call_headers, custom_headers, merge_headers
 from providers.translation.codec import Capabilities
 from providers.values import CredentialEntry, Format, Refusal
@@ -19,8 +19,19 @@ from providers.values import CredentialEntry, Format, Refusal
 _ENDS_IN_VERSION = re.compile(r"/v\d+[a-z0-9]*$")
 
 
+_PATHS: dict[tuple[Format | None, Operation], str] = {
+    (Format.RESPONSES, Operation.GENERATE): "responses",
+    (Format.RESPONSES, Operation.COUNT): "responses/input_tokens",
+    (Format.RESPONSES, Operation.COMPACT): "responses/compact",
+}
+"""Below the base URL; what is not here is a chat completion."""
+
+
 class OpenAICompatible(Adapter):
-    """Chat at ``{base}/chat/completions``, models at ``{base}/models`` or ``{base}/v1/models``."""
+    """Chat at ``{base}/chat/completions``, models at ``{base}/models`` or ``{base}/v1/models``.
+
+    One that also speaks Responses is reached for it at ``{base}/responses``.
+    """
 
     speaks = Format.OPENAI
     auth: Auth = BearerKey()
@@ -31,9 +42,10 @@ class OpenAICompatible(Adapter):
 
     def request(self, call: Call) -> UpstreamRequest:
         accept = "text/event-stream" if call.stream else "application/json"
+        path = _PATHS.get((call.format or self.speaks, call.operation), "chat/completions")
         return UpstreamRequest(
             method="POST",
-            url=f"{self.base_of(call.credential)}/chat/completions",
+            url=f"{self.base_of(call.credential)}/{path}",
             headers=merge_headers(
                 {"content-type": "application/json", "accept": accept},
                 self._common_headers(call.credential),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from providers.adapters.base import Adapter
 from providers.adapters.claude import Claude
+from providers.adapters.codex import Codex
 from providers.adapters.deepseek import DeepSeek
 from providers.adapters.demo import Demo
 from providers.adapters.fireworks import Fireworks
@@ -27,6 +28,7 @@ ADAPTERS: tuple[Adapter, ...] = (
     Claude(),
     OpenAI(),
     Gemini(),
+    Codex(),
     OpenRouter(),
     DeepSeek(),
     Groq(),

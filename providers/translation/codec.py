@@ -84,6 +84,8 @@ class AnswerContext(msgspec.Struct, frozen=True, kw_only=True):
     include_usage: bool = True
     stream: bool = False
     request: Request | None = None
+    is_array: bool = False
+    """gemini: the client wants its stream as one JSON array, not as events."""
 
 
 class StreamDecoder(Protocol):
@@ -106,7 +108,7 @@ class StreamEncoder(Protocol):
         """Bytes to send now; b"" when the event only changes state."""
 
     def error(self, info: ErrorInfo) -> bytes:
-        """The in-stream error form; nothing may follow it."""
+        """The in-stream error form; nothing may follow it. What the framing needs as an end is part of it."""
 
 
 class Codec(Protocol):

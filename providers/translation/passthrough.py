@@ -1,7 +1,8 @@
 """What every format's passthrough offers: bytes pass, usage is read beside, and the end is recognised.
 
 The client and the upstream speak the same format, so nothing is decoded and re-encoded: unknown fields,
-key order and number spelling survive. Each format's ``passthrough.py`` implements these two.
+key order and number spelling survive. Each format's ``codecs/<format>/passthrough.py`` is a ``Passthrough``
+(a module is one as well as an object); the list of them stands in ``registry.py``.
 """
 
 from __future__ import annotations
@@ -10,7 +11,31 @@ from typing import Protocol
 
 import msgspec
 
-from providers.translation.model import Json, Usage
+from providers.translation.codec import Capabilities, MalformedRequest
+from providers.translation.model import Json, ReasoningConfig, Usage
+from providers.values import Format
+
+Headers = tuple[tuple[str, str], ...]
+
+FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_TEXT = msgspec.json.Decoder(str)
+_FLAG = msgspec.json.Decoder(bool | None)
+
+BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding arbitrary bytes raises."""
+
+LONGEST_LOOK = 1024 * 1024
+KEPT_LOOK = 64 * 1024
+"""Bytes of an unfinished event kept for looking at, when nothing is edited."""
+
+
+class UrlParts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request says in its URL, where the format has it there (Gemini)."""
+
+    model: str
+    stream: bool = False
+    is_array: bool = False
+    """The stream is wanted as one JSON array, not as events."""
 
 
 class ParsedBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,10 +49,22 @@ class ParsedBody(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     stream: bool
     include_usage: bool
+    format: Format = Format.OPENAI
+    """The format of the body; not always that of the endpoint (see the openai format)."""
+    bound_by: str = ""
+    """The field that names something which only an upstream of this format holds; "" when none does."""
+    outside: dict[str, Json] | None = None
+    """What the URL says and the neutral request needs (Gemini: model, stream)."""
+    is_array: bool = False
+    """See ``UrlParts``."""
 
     def value(self) -> Json:
-        """The whole body decoded, for translation."""
-        return msgspec.json.decode(self.raw)
+        """The whole body decoded, for translation. Raises MalformedRequest."""
+        try:
+            value = msgspec.json.decode(self.raw)
+        except BAD_JSON as error:
+            raise MalformedRequest(f"The request body cannot be read: {error}.") from error
+        return value if self.outside is None else {**value, **self.outside}
 
 
 class StreamWatch(Protocol):
@@ -38,9 +75,214 @@ class StreamWatch(Protocol):
     """A terminator or a stop reason was seen: closing now is a clean end."""
     is_done: bool
     """The terminator itself was seen: nothing that matters follows."""
+    has_failed: bool
+    """The upstream ended the stream with an error of its own, which the client has."""
 
     def feed(self, chunk: bytes) -> bytes:
         """What to forward for ``chunk``."""
 
     def flush(self) -> bytes:
         """What was held back, at the upstream's end, and the terminator if a complete stream lacks it."""
+
+    def failure(self, event: bytes) -> bytes:
+        """``event``, which tells an error of our own, so that it can follow what was forwarded already."""
+
+
+class Passthrough(Protocol):
+    """What one format can do for equal formats on both sides."""
+
+    def parse(self, body: bytes, url: UrlParts | None = None) -> ParsedBody:
+        """Read what routing and accounting need. Raises MalformedRequest."""
+
+    def edited(
+        self,
+        body: ParsedBody,
+        model: str,
+        capabilities: Capabilities,
+        reasoning: ReasoningConfig | None = None,
+        stream: bool | None = None,
+    ) -> bytes:
+        """The body for the upstream: its own model, the reasoning of a suffix, another ``stream`` switch.
+        Untouched fields keep their bytes; a body that needs no edit is returned as it came."""
+
+    def client_headers(self, headers: dict[str, str]) -> Headers:
+        """The client's headers (lower-case names) that belong to the request and go up with it."""
+
+    def read_answer(self, body: bytes) -> tuple[Usage | None, bool]:
+        """(usage, whether the body is an error) of a whole answer. Raises UpstreamProtocolError."""
+
+    def with_model(self, body: bytes, model: str) -> bytes:
+        """A whole answer with the name of its model replaced."""
+
+    def leading_error(self, chunk: bytes) -> bytes | None:
+        """The error with which a stream begins, as the bytes of its JSON, or None when it begins well."""
+
+    def watch(self, body: ParsedBody, model: str | None) -> StreamWatch:
+        """A watch for the answer to ``body``; ``model`` is put into it in place of the upstream's name."""
+
+
+# --- reading requests --------------------------------------------------------------------------
+
+
+def read_fields(body: bytes) -> dict[str, msgspec.Raw]:
+    """The top-level members of a request. Raises MalformedRequest."""
+    if not body.strip():
+        raise MalformedRequest("The request body is empty; send a JSON object.")
+    try:
+        return FIELDS.decode(body)
+    except BAD_JSON as error:
+        raise MalformedRequest(f"The request body is not a JSON object: {error}.") from error
+
+
+def read_field(
+    decoder: msgspec.json.Decoder[Json], fields: dict[str, msgspec.Raw], name: str, what: str
+) -> Json:
+    """One member decoded, None when absent. Raises MalformedRequest, saying that it must be ``what``."""
+    if name not in fields:
+        return None
+    try:
+        return decoder.decode(fields[name])
+    except BAD_JSON as error:
+        raise MalformedRequest(f"The field `{name}` must be {what}.", param=name) from error
+
+
+def read_model(fields: dict[str, msgspec.Raw]) -> str:
+    """The member ``model``. Raises MalformedRequest."""
+    if "model" not in fields:
+        raise MalformedRequest("The field `model` is missing.", param="model")
+    model: str = read_field(_TEXT, fields, "model", "a string")
+    if not model:
+        raise MalformedRequest("The field `model` is empty.", param="model")
+    return model
+
+
+def read_stream(fields: dict[str, msgspec.Raw]) -> bool:
+    return bool(read_field(_FLAG, fields, "stream", "true or false"))
+
+
+def raw_json(value: Json) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
+def is_set(fields: dict[str, msgspec.Raw], name: str) -> bool:
+    """Whether a member is there and neither null, false nor empty text."""
+    return name in fields and bytes(fields[name]).strip() not in (b"null", b"false", b'""')
+
+
+# --- reading streams ---------------------------------------------------------------------------
+
+
+def end_of_events(data: bytes) -> int:
+    """The offset behind the last blank line in ``data``; 0 when there is none."""
+    end = data.rfind(b"\n\n") + 2
+    if b"\r" in data:
+        end = max(end if end > 1 else 0, data.rfind(b"\r\n\r\n") + 4 if b"\r\n\r\n" in data else 0)
+        if b"\r\r" in data:
+            end = max(end, data.rfind(b"\r\r") + 2)
+    return end if end > 1 else 0
+
+
+def split_events(events: bytes) -> list[bytes]:
+    """Whole events, each with the blank line that ends it."""
+    if b"\r" in events:
+        events = events.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return [event + b"\n\n" for event in events.split(b"\n\n") if event.strip(b"\n")]
+
+
+def payload_around(events: bytes, at: int) -> bytes:
+    """The JSON of the ``data:`` line in which offset ``at`` lies; b"" for a line of another kind."""
+    start = max(events.rfind(b"\n", 0, at), events.rfind(b"\r", 0, at)) + 1
+    ends = [end for end in (events.find(b"\n", at), events.find(b"\r", at)) if end >= 0]
+    line = events[start : min(ends, default=len(events))]
+    return line[5:].strip() if line.startswith(b"data:") else b""
+
+
+def payload_of(event: bytes) -> bytes:
+    """The JSON of one whole event; several ``data:`` lines are joined."""
+    lines = [line[5:].strip() for line in event.splitlines() if line.startswith(b"data:")]
+    return b"\n".join(lines)
+
+
+class EventWatch:
+    """Base of the watches of formats whose stream consists of typed events.
+
+    With nothing to edit, chunks pass as they come and are looked at beside; to edit, whole events are
+    needed, so a partial one waits for its rest. A subclass says what it looks for.
+    """
+
+    def __init__(self, *, edits: bool) -> None:
+        self.usage: Usage | None = None
+        self.is_complete = False
+        self.is_done = False
+        self.has_failed = False
+        self._edits = edits
+        self._tail = b""
+
+    def feed(self, chunk: bytes) -> bytes:
+        data = self._tail + chunk if self._tail else chunk
+        cut = end_of_events(data)
+        if cut == 0:
+            self._tail = data
+            if self._edits:
+                return b""
+            if len(data) > LONGEST_LOOK:  # an inline image: nothing to be seen stands in its head
+                self._tail = data[-KEPT_LOOK:]
+            return chunk
+        self._tail = data[cut:]
+        events = data[:cut] if cut != len(data) else data
+        self.look(events)
+        return self._edited(events) if self._edits else chunk
+
+    def flush(self) -> bytes:
+        rest, self._tail = self._tail, b""
+        held = b""
+        if rest.strip():
+            self.look(rest)
+            held = self._edited(rest) if self._edits else b""
+        if not self.is_complete or self.is_done:
+            return held
+        has_gap = not rest.strip() or held.endswith(b"\n\n")
+        ending = self.terminator()
+        return held + (b"" if has_gap or not ending else b"\n\n") + ending
+
+    def failure(self, event: bytes) -> bytes:
+        return behind_tail(event, b"" if self._edits else self._tail)
+
+    def look(self, events: bytes) -> None:
+        """Find usage and end in whole events, with as few scans as will do."""
+        raise NotImplementedError
+
+    def edit(self, payload: bytes) -> bytes:
+        """The JSON of one event, changed; the same bytes when there is nothing to change."""
+        raise NotImplementedError
+
+    def terminator(self) -> bytes:
+        """What ends a complete stream that the upstream did not end properly."""
+        return b""
+
+    def _edited(self, events: bytes) -> bytes:
+        return b"".join(self._event(event) for event in split_events(events))
+
+    def _event(self, event: bytes) -> bytes:
+        payload = payload_of(event)
+        if not payload:
+            return event
+        changed = self.edit(payload)
+        if changed == payload:
+            return event
+        head = b"".join(line + b"\n" for line in event.splitlines() if line.startswith(b"event:"))
+        return head + b"data: " + changed + b"\n\n"
+
+
+def behind_tail(event: bytes, tail: bytes) -> bytes:
+    """``event`` behind an event that was forwarded without its end, as one of its own."""
+    return b"\n\n" + event if tail.strip() else event
+
+
+def first_payload(chunk: bytes) -> bytes:
+    """The JSON with which a stream begins: of its first ``data:`` line, or of a body that is no stream."""
+    for line in chunk.splitlines():
+        payload = line.partition(b":")[2] if line.startswith(b"data:") else line
+        if payload.strip() and not line.startswith((b":", b"event:")):
+            return payload
+    return b""

@@ -1,12 +1,18 @@
-"""The explicit list of codecs, one per format."""
+"""The explicit lists of codecs and passthroughs, one per format."""
 
 from __future__ import annotations
 
 from providers.translation.codec import Codec
+from providers.translation.codecs.claude import passthrough as claude_passthrough
 from providers.translation.codecs.claude.codec import CODEC as CLAUDE
+from providers.translation.codecs.gemini import passthrough as gemini_passthrough
 from providers.translation.codecs.gemini.codec import CODEC as GEMINI
+from providers.translation.codecs.gemini.framing import ArrayReader
+from providers.translation.codecs.openai import passthrough as openai_passthrough
 from providers.translation.codecs.openai.codec import CODEC as OPENAI
+from providers.translation.codecs.responses import passthrough as responses_passthrough
 from providers.translation.codecs.responses.codec import CODEC as RESPONSES
+from providers.translation.passthrough import Passthrough
 from providers.values import Format
 
 CODECS: dict[Format, Codec] = {
@@ -15,3 +21,13 @@ CODECS: dict[Format, Codec] = {
     Format.CLAUDE: CLAUDE,
     Format.GEMINI: GEMINI,
 }
+
+PASSTHROUGHS: dict[Format, Passthrough] = {
+    Format.OPENAI: openai_passthrough,
+    Format.RESPONSES: responses_passthrough,
+    Format.CLAUDE: claude_passthrough,
+    Format.GEMINI: gemini_passthrough,
+}
+
+FRAMINGS: dict[Format, type[ArrayReader]] = {Format.GEMINI: ArrayReader}
+"""Where a stream may come as something else than server-sent events: who reads it."""

@@ -6,31 +6,34 @@ database; everything it needs is in the Gateway.
 
 from __future__ import annotations
 
-import re
 from urllib.parse import parse_qs
 
+from providers.adapters.base import Operation
 from providers.errors import ClientError, GatewayError
 from providers.values import Format
 from routing.proxy import listing
 from routing.proxy.access import authenticate
-from routing.proxy.exchange import Exchange
+from routing.proxy.completions import CompletionsExchange
+from routing.proxy.counting import CountingExchange
+from routing.proxy.endpoints import POSTS, Endpoint, dialect_of, gemini_endpoint, normal_path
+from routing.proxy.exchange import Exchange, own_query
 from routing.proxy.gateway import Gateway
 from routing.proxy.wire import (
+    Headers,
     Receive,
     Scope,
     Send,
     client_headers,
-    dialect_of,
     error_body,
     error_headers,
     send_json,
     send_whole,
 )
 
-DOUBLED = re.compile(r"^(?:/v1)+(?=/)")
-GENERATION = {"/v1/chat/completions": Format.OPENAI}
-BARE = {"/chat/completions": "/v1/chat/completions", "/models": "/v1/models"}
-"""What a client calls whose base URL lacks ``/v1``."""
+_OWNED = ("/v1/", "/v1beta/", "/chat/", "/messages/", "/responses/", "/models/", "/api/event_logging/")
+_OWNED_WHOLE = frozenset(
+    {"/v1", "/v1beta", "/health", "/healthz", "/models", "/messages", "/responses", "/completions"}
+)
 
 
 class NotFound(ClientError):
@@ -43,22 +46,9 @@ class MethodNotAllowed(ClientError):
     code: str | None = "method_not_allowed"
 
 
-def normal_path(path: str) -> str:
-    """A base URL with a doubled or a missing ``/v1``, or a slash too many, still finds its endpoint."""
-    path = path.rstrip("/") or "/"
-    path = re.sub(r"/{2,}", "/", path)
-    path = DOUBLED.sub("/v1", path)
-    return BARE.get(path, path)
-
-
-def owns(path: str) -> bool:
-    """Whether the proxy, and not Django, answers this path."""
-    return path.startswith(("/v1/", "/v1beta/", "/chat/")) or path in (
-        "/v1",
-        "/health",
-        "/healthz",
-        "/models",
-    )
+def owns(path: str, method: str = "GET") -> bool:
+    """Whether the proxy, and not Django, answers this request. Claude Code probes with ``HEAD /``."""
+    return path.startswith(_OWNED) or path in _OWNED_WHOLE or (path == "/" and method == "HEAD")
 
 
 class ProxyApplication:
@@ -67,48 +57,82 @@ class ProxyApplication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
-        if path not in GENERATION:
+        endpoint = POSTS.get(path)
+        if endpoint is None:
             path = normal_path(path)
-        dialect = GENERATION.get(path)
-        if dialect is not None and scope["method"] == "POST":
-            await Exchange(self._gateway, scope, receive, send, dialect).run()
+            endpoint = POSTS.get(path) or gemini_endpoint(path, _query(scope))
+        if endpoint is not None and scope["method"] == "POST":
+            await self._exchange(endpoint)(self._gateway, scope, receive, send, endpoint).run()
             return
+        headers = client_headers(scope)
+        dialect = endpoint.dialect if endpoint is not None else dialect_of(path, headers)
         try:
-            await self._small(path, scope, send, is_generation=dialect is not None)
+            await self._small(path, scope, send, headers, dialect, endpoint)
         except GatewayError as error:
-            body = error_body(error, dialect_of(path))
+            body = error_body(error, dialect)
             await send_whole(send, error.client_status, error_headers(error), body)
 
-    async def _small(self, path: str, scope: Scope, send: Send, *, is_generation: bool) -> None:
+    def _exchange(self, endpoint: Endpoint) -> type[Exchange]:
+        if endpoint.operation is Operation.COUNT:
+            return CountingExchange
+        return CompletionsExchange if endpoint.is_completion else Exchange
+
+    async def _small(
+        self,
+        path: str,
+        scope: Scope,
+        send: Send,
+        headers: dict[str, str],
+        dialect: Format,
+        endpoint: Endpoint | None,
+    ) -> None:
         """The endpoints that need no upstream."""
         method = scope["method"]
-        is_known = path in ("/health", "/healthz", "/v1/metrics/providers") or _is_listing(path)
-        if is_generation or (is_known and method not in ("GET", "HEAD")):
-            allowed = "POST" if is_generation else "GET"
+        is_listing = _is_listing(path)
+        is_known = is_listing or path in ("/", "/health", "/healthz", "/v1/metrics/providers")
+        if endpoint is not None or (is_known and method not in ("GET", "HEAD")):
+            allowed = "POST" if endpoint is not None else "GET"
             raise MethodNotAllowed(f"{method} is not allowed for {path}; use {allowed}.")
-        if path in ("/health", "/healthz"):
+        if path in ("/", "/health", "/healthz"):
             await send_json(send, 200, {"status": "ok"})
         elif path == "/v1/metrics/providers":
             await send_json(send, 200, self._gateway.metrics.snapshot())
-        elif _is_listing(path):
-            await self._list(path, scope, send)
+        elif is_listing:
+            await self._list(path, scope, send, headers, dialect)
+        elif path == "/api/event_logging/batch" and method == "POST":
+            await send_json(send, 200, {})  # Claude Code's telemetry: taken, and kept by nobody
         else:
             raise NotFound(
-                f"There is no {method} {path} here. Clients use the base URL that ends in /v1, "
-                "for example POST /v1/chat/completions."
+                f"There is no {method} {path} here. Base URLs: OpenAI clients end in /v1 "
+                "(POST /v1/chat/completions, /v1/responses), Anthropic clients have no path "
+                "(POST /v1/messages), Gemini clients neither (POST /v1beta/models/<model>:generateContent)."
             )
 
-    async def _list(self, path: str, scope: Scope, send: Send) -> None:
+    async def _list(
+        self, path: str, scope: Scope, send: Send, headers: dict[str, str], dialect: Format
+    ) -> None:
         gateway = self._gateway
         table = gateway.live.table
-        client = authenticate(table, client_headers(scope), gateway.digest, gateway.clock())
-        if path == "/v1/models":
-            query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-            provider = query.get("provider", [""])[0]
-            await send_json(send, 200, listing.model_list(table, client, provider))
+        own_query(scope, headers, dialect)
+        client = authenticate(table, headers, gateway.digest, gateway.clock())
+        query = {name: values[-1] for name, values in parse_qs(_query(scope)).items()}
+        version, _, model_id = path.removeprefix("/").partition("/models")
+        model_id = model_id.removeprefix("/")
+        shape = listing.shape_for(version, query, dialect)
+        extra: Headers = []
+        if model_id:
+            value = listing.one_model(table, client, model_id, shape)
         else:
-            await send_json(send, 200, listing.one_model(table, client, path.removeprefix("/v1/models/")))
+            value = listing.model_list(table, client, shape, query)
+            if shape is listing.Shape.CODEX:
+                extra.append((b"etag", listing.etag(value)))
+        await send_json(send, 200, value, extra)
 
 
 def _is_listing(path: str) -> bool:
-    return path == "/v1/models" or path.startswith("/v1/models/")
+    return path in ("/v1/models", "/v1beta/models") or path.startswith(("/v1/models/", "/v1beta/models/"))
+
+
+def _query(scope: Scope) -> str:
+    query: bytes = scope.get("query_string", b"")
+    return query.decode("latin-1")

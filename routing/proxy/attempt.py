@@ -6,24 +6,41 @@ Whatever goes wrong here is an UpstreamError and may be tried with another candi
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import msgspec
 
-from providers.adapters.base import Adapter, Call
+from providers.adapters.base import Adapter, Call, Operation
 from providers.adapters.registry import adapter_for
 from providers.errors import UpstreamProtocolError, UpstreamRefused
+from providers.translation.accumulate import Accumulator
 from providers.translation.codec import AnswerContext, Encoded
-from providers.translation.codecs.openai import passthrough
-from providers.translation.model import ReasoningConfig, Request, Usage
+from providers.translation.model import (
+    End,
+    ErrorInfo,
+    Event,
+    ReasoningConfig,
+    Request,
+    Response,
+    StreamError,
+    Usage,
+)
 from providers.translation.names import IDENTITY
 from providers.translation.passthrough import ParsedBody
-from providers.translation.registry import CODECS
-from providers.upstream.client import UpstreamClient, UpstreamResponse
+from providers.translation.registry import CODECS, FRAMINGS, PASSTHROUGHS
+from providers.translation.sse import SseReader
+from providers.upstream.client import MAX_ANSWER_BYTES, UpstreamClient, UpstreamResponse
 from providers.values import Format, Refusal
 from routing.core.cooldown import STOPPING
 from routing.core.resolve import Candidate
-from routing.proxy.delivery import Delivery, PassingStream, StreamFailed, TranslatedStream
+from routing.proxy.delivery import (
+    Delivery,
+    PassingStream,
+    Reader,
+    StreamFailed,
+    TranslatedStream,
+    UnfoldedStream,
+    as_events,
+)
 
 MAX_ERROR_BYTES = 1024 * 1024
 STREAM = "text/event-stream"
@@ -36,10 +53,14 @@ class WholeAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     body: bytes
     usage: Usage | None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class Ask(msgspec.Struct, kw_only=True):
-    """What the client wants, independent of who answers. ``request`` is decoded on first need and kept."""
+    """What the client wants, independent of who answers. ``request`` is decoded on first need and kept.
+
+    ``format`` is the client's: that of the answer, and nearly always of the body (``parsed.format``).
+    """
 
     parsed: ParsedBody
     suffix: str
@@ -47,12 +68,14 @@ class Ask(msgspec.Struct, kw_only=True):
     format: Format
     now: int
     seed: str
+    operation: Operation = Operation.GENERATE
+    query: str = ""
     request: Request | None = None
 
     def neutral(self) -> Request:
         """The request in the neutral model, the model name's suffix applied. Raises MalformedRequest."""
         if self.request is None:
-            request = CODECS[self.format].decode_request(self.parsed.value())
+            request = CODECS[self.parsed.format].decode_request(self.parsed.value())
             if self.suffix:
                 request = msgspec.structs.replace(request, reasoning=reasoning_of(self.suffix))
             self.request = request
@@ -66,8 +89,14 @@ class Attempt:
         self._client = client
         self._ask = ask
         self._candidate = candidate
-        self._adapter: Adapter = adapter_for(candidate.credential.adapter)
-        self._passes = self._adapter.speaks is ask.format
+        adapter: Adapter = adapter_for(candidate.credential.adapter)
+        self._adapter = adapter
+        body_format = ask.parsed.format
+        is_spoken = body_format in adapter.formats(candidate.credential)
+        self._format = body_format if is_spoken else adapter.speaks
+        """Of what goes up and comes back."""
+        self._passes = is_spoken and body_format is ask.format
+        self._streams = adapter.streams_only or (ask.parsed.stream and not adapter.never_streams)
         self._now = now
         self._encoded: Encoded | None = None
         self.dropped: tuple[str, ...] = ()
@@ -81,7 +110,10 @@ class Attempt:
                 raise await self._refusal(response)
             if self._ask.parsed.stream:
                 return await self._stream(response)
-            answer = await self._whole(response)
+            if STREAM in response.headers.get("content-type", ""):
+                answer = await self._collected(response)
+            else:
+                answer = await self._whole(response)
         except BaseException:
             await response.close()
             raise
@@ -92,14 +124,21 @@ class Attempt:
         candidate, ask = self._candidate, self._ask
         credential = candidate.credential
         capabilities = self._adapter.capabilities(candidate.model)
+        is_switched = self._streams is not ask.parsed.stream
         if self._passes:
-            changes = effort_change(ask.suffix)
-            body = passthrough.edited(ask.parsed, candidate.model, capabilities, changes)
-            headers: tuple[tuple[str, str], ...] = ()
-        else:
-            encoded = CODECS[self._adapter.speaks].encode_request(
-                ask.neutral(), candidate.model, capabilities
+            body = PASSTHROUGHS[self._format].edited(
+                ask.parsed,
+                candidate.model,
+                capabilities,
+                reasoning_of(ask.suffix) if ask.suffix else None,
+                self._streams if is_switched else None,
             )
+            headers = PASSTHROUGHS[self._format].client_headers(ask.headers)
+        else:
+            request = ask.neutral()
+            if is_switched:
+                request = msgspec.structs.replace(request, stream=self._streams)
+            encoded = CODECS[self._format].encode_request(request, candidate.model, capabilities)
             self._encoded, self.dropped = encoded, encoded.dropped
             body = msgspec.json.encode(encoded.body)
             headers = tuple(encoded.headers.items())
@@ -107,9 +146,12 @@ class Attempt:
             credential=credential,
             model=candidate.model,
             body=body,
-            stream=ask.parsed.stream,
+            stream=self._streams,
             headers=headers,
             client_headers=tuple(ask.headers.items()) if credential.headers else (),
+            format=self._format,
+            operation=ask.operation,
+            query=ask.query if self._passes else "",
         )
         return await self._client.open(
             self._adapter.request(call), proxy_url=credential.proxy_url, adapter=self._adapter
@@ -149,6 +191,7 @@ class Attempt:
             include_usage=ask.parsed.include_usage,
             stream=ask.parsed.stream,
             request=ask.request,
+            is_array=ask.parsed.is_array,
         )
 
     # --- whole answers ---------------------------------------------------------------------
@@ -159,18 +202,55 @@ class Attempt:
             raise UpstreamProtocolError("the upstream sent an empty answer")
         if self._passes:
             return self._passed(body)
-        context = self._context()
+        return self._encoded_answer(self._decoded(body))
+
+    def _decoded(self, body: bytes) -> Response:
+        """A whole answer of the upstream. Raises UpstreamError: nonsense, or an error under status 200."""
         try:
             value = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UpstreamProtocolError("the upstream's answer is not JSON") from error
-        if isinstance(value, dict) and value.get("error"):
+        if isinstance(value, dict) and value.get("error") and not value.get("status"):
             raise self._reported(body)
-        answer = CODECS[self._adapter.speaks].decode_response(value, context)
-        encoded = CODECS[self._ask.format].encode_response(answer, context)
+        return CODECS[self._format].decode_response(value, self._context())
+
+    def _encoded_answer(self, answer: Response) -> WholeAnswer:
+        encoded = CODECS[self._ask.format].encode_response(answer, self._context())
         return WholeAnswer(body=msgspec.json.encode(encoded), usage=answer.usage)
 
+    async def _collected(self, response: UpstreamResponse) -> WholeAnswer:
+        """A whole answer put together from a stream: the upstream does nothing else."""
+        self._ask.neutral()  # the encoder looks at the request
+        decoder = CODECS[self._format].stream_decoder(self._context())
+        reader, whole = SseReader(), Accumulator()
+        size = 0
+        has_ended = False
+
+        def add(events: list[Event]) -> None:
+            nonlocal has_ended
+            for event in events:
+                if isinstance(event, StreamError):
+                    raise UpstreamRefused(self._classified(event.info))
+                has_ended = has_ended or isinstance(event, End)
+                whole.add(event)
+
+        async for chunk in response.chunks():
+            size += len(chunk)
+            if size > MAX_ANSWER_BYTES:
+                raise UpstreamProtocolError(f"the upstream sent more than {MAX_ANSWER_BYTES} bytes")
+            for frame in reader.feed(chunk):
+                add(decoder.feed(frame))
+            if has_ended:
+                break
+        if not has_ended:
+            for frame in reader.close():
+                add(decoder.feed(frame))
+        if not has_ended:
+            add(decoder.close())
+        return self._encoded_answer(whole.response(self._context()))
+
     def _passed(self, body: bytes) -> WholeAnswer:
+        passthrough = PASSTHROUGHS[self._format]
         usage, is_error = passthrough.read_answer(body)
         if is_error:
             raise self._reported(body)
@@ -180,62 +260,100 @@ class Attempt:
 
     def _reported(self, body: bytes) -> UpstreamRefused:
         """An error object under status 200: its own status counts, or 502."""
-        info = CODECS[self._adapter.speaks].decode_error(502, body)
+        info = CODECS[self._format].decode_error(502, body)
         return UpstreamRefused(self._classify(info.status, {}, body))
 
     # --- streams ---------------------------------------------------------------------------
 
     async def _stream(self, response: UpstreamResponse) -> Delivery:
         if STREAM not in response.headers.get("content-type", STREAM):
-            raise await self._no_stream(response)
+            return await self._unstreamed(response)
         chunks = response.chunks()
         first = await _first_of(chunks)
         if self._passes:
             return self._passing(response, chunks, first)
+        return await self._translated(response, chunks, first)
+
+    async def _translated(
+        self,
+        response: UpstreamResponse,
+        chunks: AsyncIterator[bytes],
+        first: bytes,
+        reader: Reader | None = None,
+    ) -> TranslatedStream:
         context = self._context()
         stream = TranslatedStream(
             response,
             chunks,
-            CODECS[self._adapter.speaks].stream_decoder(context),
+            CODECS[self._format].stream_decoder(context),
             CODECS[self._ask.format].stream_encoder(context),
+            reader,
         )
         try:
             await stream.begin(first)
         except StreamFailed as failure:
-            raise UpstreamRefused(self._classified(failure)) from failure
+            raise UpstreamRefused(self._classified(failure.info)) from failure
         return stream
 
     def _passing(
         self, response: UpstreamResponse, chunks: AsyncIterator[bytes], first: bytes
     ) -> PassingStream:
+        passthrough, parsed = PASSTHROUGHS[self._format], self._ask.parsed
         if b'"error"' in first[:400] and (body := passthrough.leading_error(first)):
             raise self._reported(body)
-        watch = passthrough.Watch(
-            strips_usage=not self._ask.parsed.include_usage,
-            model=self._ask.parsed.model if self._candidate.force_mapping else None,
-        )
-        encoder = CODECS[self._ask.format].stream_encoder(self._context())
-        return PassingStream(response, chunks, first, watch, encoder)
+        watch = passthrough.watch(parsed, parsed.model if self._candidate.force_mapping else None)
+        context = self._context()
+        if not parsed.is_array:
+            return PassingStream(response, chunks, first, watch, CODECS[self._format].stream_encoder(context))
+        content_type = CODECS[self._format].stream_encoder(context).content_type
+        # The watch does the framing, so it is given events, also of our own errors.
+        encoder = CODECS[self._format].stream_encoder(msgspec.structs.replace(context, is_array=False))
+        return PassingStream(response, chunks, first, watch, encoder, content_type)
 
-    def _classified(self, failure: StreamFailed) -> Refusal:
+    async def _unstreamed(self, response: UpstreamResponse) -> Delivery:
+        """The upstream answered a stream request with something else: a stream in another framing, a whole
+        answer, an error object, or nonsense. Raises UpstreamError for the last two."""
+        chunks = response.chunks()
+        first = await _first_of(chunks)
+        if self._format in FRAMINGS and first.lstrip()[:1] == b"[":
+            reader = FRAMINGS[self._format]()
+            if not self._passes:
+                return await self._translated(response, chunks, first, reader)
+            events = as_events(_again(first, chunks), reader)
+            return self._passing(response, events, await _first_of(events))
+        pieces = [first]
+        size = len(first)
+        async for chunk in chunks:
+            pieces.append(chunk)
+            size += len(chunk)
+            if size > MAX_ANSWER_BYTES:
+                raise UpstreamProtocolError(f"the upstream sent more than {MAX_ANSWER_BYTES} bytes")
+        body = b"".join(pieces)
+        if not body.lstrip().startswith(b"{"):
+            raise UpstreamProtocolError("the upstream answered a stream request with no stream")
+        if self._passes:
+            self._ask.neutral()  # the encoder looks at the request
+        answer = self._decoded(body)
+        return UnfoldedStream(response, answer, CODECS[self._ask.format].stream_encoder(self._context()))
+
+    def _classified(self, failure: ErrorInfo) -> Refusal:
         body = msgspec.json.encode(
             {
                 "error": {
                     "message": failure.message,
-                    "type": failure.error_type,
+                    "type": failure.type,
                     "code": failure.code,
-                    "status": failure.client_status,
+                    "status": failure.status,
                 }
             }
         )
-        return self._classify(failure.client_status, {}, body)
+        return self._classify(failure.status, {}, body)
 
-    async def _no_stream(self, response: UpstreamResponse) -> UpstreamRefused | UpstreamProtocolError:
-        """The upstream answered a stream request with something else: an error object, or nonsense."""
-        body = await response.read(MAX_ERROR_BYTES)
-        if b'"error"' in body:
-            return self._reported(body)
-        return UpstreamProtocolError("the upstream answered a stream request with no stream")
+
+async def _again(first: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in chunks:
+        yield chunk
 
 
 async def _first_of(chunks: AsyncIterator[bytes]) -> bytes:
@@ -266,18 +384,3 @@ def reasoning_of(suffix: str) -> ReasoningConfig:
     if value.isdigit():
         return ReasoningConfig(mode="on", budget=int(value))
     return ReasoningConfig(mode="auto")
-
-
-def effort_change(suffix: str) -> dict[str, Any] | None:
-    """The edit of a passed-through request for ``model(suffix)``; thresholds: docs/protocols/openai.md."""
-    if not suffix:
-        return None
-    reasoning = reasoning_of(suffix)
-    if reasoning.mode == "off":
-        return {"reasoning_effort": "none"}
-    if reasoning.budget is not None:
-        for limit, level in ((512, "minimal"), (1024, "low"), (8192, "medium"), (24576, "high")):
-            if reasoning.budget <= limit:
-                return {"reasoning_effort": level}
-        return {"reasoning_effort": "xhigh"}
-    return {"reasoning_effort": reasoning.effort} if reasoning.effort else None

@@ -17,6 +17,7 @@ from providers.translation.model import (
     ErrorInfo,
     Event,
     PartStart,
+    Response,
     Start,
     Stopped,
     StreamError,
@@ -24,7 +25,9 @@ from providers.translation.model import (
     UsageUpdate,
 )
 from providers.translation.passthrough import StreamWatch
-from providers.translation.sse import SseReader
+from providers.translation.sse import SseEvent, SseReader
+from providers.translation.sse import frame as as_frame
+from providers.translation.unfold import events_of
 from providers.upstream.client import UpstreamResponse
 
 LINGER_S = 0.5
@@ -36,6 +39,7 @@ class StreamFailed(UpstreamError):
 
     def __init__(self, info: ErrorInfo) -> None:
         super().__init__(info.message, status=info.status, error_type=info.type, code=info.code)
+        self.info = info
 
 
 class Delivery(Protocol):
@@ -44,6 +48,8 @@ class Delivery(Protocol):
     content_type: str
     usage: Usage | None
     is_final: bool
+    has_failed: bool
+    """The upstream told the client of a failure itself, inside the stream."""
 
     def pieces(self) -> AsyncIterator[bytes]:
         """Bytes for the client, the first at once. Raises UpstreamError when the stream breaks."""
@@ -51,6 +57,14 @@ class Delivery(Protocol):
     def error(self, info: ErrorInfo) -> bytes: ...
 
     async def close(self) -> None: ...
+
+
+class Reader(Protocol):
+    """Bytes of a stream in, its events out: ``SseReader``, or the reader of another framing."""
+
+    def feed(self, chunk: bytes) -> list[SseEvent]: ...
+
+    def close(self) -> list[SseEvent]: ...
 
 
 class PassingStream:
@@ -63,10 +77,12 @@ class PassingStream:
         first: bytes,
         watch: StreamWatch,
         encoder: StreamEncoder,
+        content_type: str = "text/event-stream; charset=utf-8",
     ) -> None:
-        self.content_type = "text/event-stream; charset=utf-8"
+        self.content_type = content_type
         self.usage: Usage | None = None
         self.is_final = False
+        self.has_failed = False
         self._response = response
         self._chunks = chunks
         self._first = first
@@ -80,6 +96,7 @@ class PassingStream:
             piece = watch.feed(chunk)
             if watch.is_done:
                 self.usage, self.is_final = watch.usage, True
+                self.has_failed = watch.has_failed
                 yield piece + watch.flush()
                 await drain(self._chunks)
                 return
@@ -97,7 +114,7 @@ class PassingStream:
         yield rest
 
     def error(self, info: ErrorInfo) -> bytes:
-        return self._encoder.error(info)
+        return self._watch.failure(self._encoder.error(info))
 
     async def close(self) -> None:
         self.usage = self._watch.usage
@@ -113,13 +130,15 @@ class TranslatedStream:
         chunks: AsyncIterator[bytes],
         decoder: StreamDecoder,
         encoder: StreamEncoder,
+        reader: Reader | None = None,
     ) -> None:
         self.content_type = encoder.content_type
         self.usage: Usage | None = None
         self.is_final = False
+        self.has_failed = False
         self._response = response
         self._chunks = chunks
-        self._reader = SseReader()
+        self._reader = reader or SseReader()
         self._decoder = decoder
         self._encoder = encoder
         self._begun = b""
@@ -184,6 +203,38 @@ class TranslatedStream:
 
     async def close(self) -> None:
         await self._response.close()
+
+
+class UnfoldedStream:
+    """A whole answer for a client that asked for a stream."""
+
+    def __init__(self, upstream: UpstreamResponse, answer: Response, encoder: StreamEncoder) -> None:
+        self.content_type = encoder.content_type
+        self.usage = answer.usage
+        self.is_final = False
+        self.has_failed = False
+        self._upstream = upstream
+        self._answer = answer
+        self._encoder = encoder
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        piece = b"".join(self._encoder.encode(event) for event in events_of(self._answer))
+        self.is_final = True
+        yield piece
+
+    def error(self, info: ErrorInfo) -> bytes:
+        return self._encoder.error(info)
+
+    async def close(self) -> None:
+        await self._upstream.close()
+
+
+async def as_events(chunks: AsyncIterator[bytes], reader: Reader) -> AsyncIterator[bytes]:
+    """The chunks of a stream in another framing as server-sent events."""
+    async for chunk in chunks:
+        if piece := b"".join(as_frame(event.data.encode()) for event in reader.feed(chunk)):
+            yield piece
+    reader.close()
 
 
 async def drain(chunks: AsyncIterator[bytes]) -> None:

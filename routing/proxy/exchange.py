@@ -10,9 +10,15 @@ import os
 import random
 import time
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
-from providers.errors import GatewayError, UpstreamError, UpstreamRefused
-from providers.translation.codecs.openai import passthrough
+import msgspec
+
+from providers.adapters.base import Operation
+from providers.adapters.registry import adapter_for
+from providers.errors import ClientError, GatewayError, UpstreamError, UpstreamRefused
+from providers.translation.passthrough import ParsedBody
+from providers.translation.registry import PASSTHROUGHS
 from providers.values import Format
 from routing.core import rounds
 from routing.core.cooldown import CoolingRules, history_after, kind_of, stops
@@ -21,6 +27,7 @@ from routing.core.table import ClientEntry, RouteSettings, RoutingTable
 from routing.proxy.access import authenticate
 from routing.proxy.attempt import Ask, Attempt, WholeAnswer
 from routing.proxy.delivery import Delivery
+from routing.proxy.endpoints import Endpoint
 from routing.proxy.gateway import Gateway
 from routing.proxy.intake import ClientGone, read_body
 from routing.proxy.presence import Presence
@@ -36,6 +43,7 @@ from routing.proxy.wire import (
     error_headers,
     error_info,
     send_whole,
+    status_for,
 )
 
 logger = logging.getLogger("routing.proxy")
@@ -49,12 +57,18 @@ GONE_STATUS = 499
 class Exchange:
     """Serves one generation request. Make one per request and ``run`` it once."""
 
-    def __init__(self, gateway: Gateway, scope: Scope, receive: Receive, send: Send, dialect: Format) -> None:
+    attempt_kind = Attempt
+
+    def __init__(
+        self, gateway: Gateway, scope: Scope, receive: Receive, send: Send, endpoint: Endpoint
+    ) -> None:
         self._gateway = gateway
         self._receive = receive
         self._send = send
-        self._dialect = dialect
+        self._endpoint = endpoint
+        self._dialect = dialect = endpoint.dialect
         self._headers = client_headers(scope)
+        self._query = "" if dialect is Format.OPENAI else own_query(scope, self._headers, dialect)
         self._began = time.perf_counter()
         self._waited = 0.0
         """Seconds spent waiting for upstreams before the first byte; the rest is our overhead."""
@@ -89,22 +103,41 @@ class Exchange:
         record.client = client
         body = await read_body(self._receive, self._headers, gateway.body_limit)
         presence.begin()
-        parsed = passthrough.parse(body)
+        await self._respond(table, client, body)
+
+    async def _respond(self, table: RoutingTable, client: ClientEntry, body: bytes) -> None:
+        """Resolve, attempt and send."""
+        parsed = PASSTHROUGHS[self._dialect].parse(body, self._endpoint.url)
+        answer = await self._ask(table, client, parsed)
+        if isinstance(answer, WholeAnswer):
+            await self._send_whole(answer)
+        else:
+            await self._send_stream(answer)
+
+    async def _ask(
+        self, table: RoutingTable, client: ClientEntry, parsed: ParsedBody
+    ) -> WholeAnswer | Delivery:
+        record = self._record
         record.route_model, record.is_stream = parsed.model, parsed.stream
-        resolution = resolve(table, gateway.state, client, parsed.model, gateway.clock())
+        resolution = self._resolve(table, client, parsed)
         ask = Ask(
             parsed=parsed,
             suffix=resolution.suffix,
             headers=self._headers,
             format=self._dialect,
-            now=int(gateway.clock()),
+            now=int(self._gateway.clock()),
             seed=record.exchange_id,
+            operation=self._endpoint.operation,
+            query=self._query,
         )
-        answer = await self._answer(table, client, ask, resolution)
-        if isinstance(answer, WholeAnswer):
-            await self._send_whole(answer)
-        else:
-            await self._send_stream(answer)
+        return await self._answer(table, client, ask, resolution)
+
+    def _resolve(self, table: RoutingTable, client: ClientEntry, parsed: ParsedBody) -> Resolution:
+        """The candidates now; where the request is bound to its format, only those that speak it."""
+        gateway = self._gateway
+        resolution = resolve(table, gateway.state, client, parsed.model, gateway.clock())
+        bound_by = parsed.bound_by or ("compact" if self._endpoint.operation is Operation.COMPACT else "")
+        return bound(resolution, parsed, bound_by) if bound_by else resolution
 
     # --- attempts --------------------------------------------------------------------------
 
@@ -129,15 +162,14 @@ class Exchange:
             if last is not None and rounds.upstream_status(last) not in rounds.REPEATABLE:
                 raise last
             round_number += 1
-            model = ask.parsed.model
             now = self._gateway.clock()
-            resolution = resolve(table, self._gateway.state, client, model, now)
+            resolution = self._resolve(table, client, ask.parsed)
             wait = rounds.wait_before_round(resolution, round_number, settings, now)
             if wait is None:
                 raise last or rounds.nobody_free(resolution, now)
             if wait:
                 await self._rest(wait, settings)
-                resolution = resolve(table, self._gateway.state, client, model, self._gateway.clock())
+                resolution = self._resolve(table, client, ask.parsed)
 
     async def _rest(self, wait: float, settings: RouteSettings) -> None:
         jitter = random.uniform(0, min(wait * JITTER_SHARE, JITTER_MAX_S))  # noqa: S311  (spreads load)
@@ -150,7 +182,7 @@ class Exchange:
     ) -> WholeAnswer | Delivery:
         gateway, record = self._gateway, self._record
         record.served_by = candidate
-        attempt = Attempt(gateway.client, ask, candidate, gateway.clock())
+        attempt = self.attempt_kind(gateway.client, ask, candidate, gateway.clock())
         began = time.perf_counter()
         note: dict[str, Any] = {
             "provider": candidate.credential.provider_key,
@@ -205,6 +237,8 @@ class Exchange:
             (b"x-cliproxy-attempts", str(len(record.attempts)).encode()),
             (b"x-cliproxy-overhead-ms", f"{max(total - self._waited, 0.0) * 1000:.2f}".encode()),
         ]
+        if self._dialect is Format.CLAUDE:
+            headers.append((b"request-id", record.request_id.encode("latin-1")))
         if record.served_by is not None:
             headers.append((b"x-cliproxy-provider", record.served_by.credential.provider_key.encode()))
         if record.dropped:
@@ -215,7 +249,7 @@ class Exchange:
 
     async def _send_whole(self, answer: WholeAnswer) -> None:
         self._record.usage = answer.usage
-        headers = [JSON, *self._answer_headers()]
+        headers = [JSON, *self._answer_headers(), *answer.headers]
         self._has_answered = True
         self._finish(200, "ok")
         await send_whole(self._send, 200, headers, answer.body)
@@ -235,7 +269,7 @@ class Exchange:
                 async for piece in delivery.pieces():
                     if delivery.is_final:
                         record.usage = delivery.usage
-                        self._finish(200, "ok")
+                        self._finish(200, "cut" if delivery.has_failed else "ok")
                         await send({"type": "http.response.body", "body": piece})
                     else:
                         await send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -260,12 +294,13 @@ class Exchange:
 
     async def _refuse(self, error: GatewayError) -> None:
         code = error.code or error.error_type
-        self._finish(error.client_status, "error", code)
+        status = status_for(error, self._dialect)
+        self._finish(status, "error", code)
         if self._has_answered:
             return  # the head is out; the connection ends and the client sees a cut body
         self._has_answered = True
         headers = error_headers(error) + self._answer_headers()
-        await send_whole(self._send, error.client_status, headers, self._error_body(error))
+        await send_whole(self._send, status, headers, self._error_body(error))
 
     def _error_body(self, error: GatewayError) -> bytes:
         if isinstance(error, UpstreamRefused) and error.body is not None:
@@ -295,3 +330,40 @@ def request_id(headers: dict[str, str], fallback: str) -> str:
     if given and len(given) <= 128 and given.isascii() and given.isprintable():
         return given
     return fallback
+
+
+def own_query(scope: Scope, headers: dict[str, str], dialect: Format) -> str:
+    """The client's query without its key; a key found there (Gemini's ``?key=``) is put into ``headers``."""
+    query: str = scope.get("query_string", b"").decode("latin-1")
+    if not query:
+        return ""
+    pairs = parse_qsl(query, keep_blank_values=True)
+    if dialect is Format.GEMINI:
+        for name, value in pairs:
+            if name == "key" and value:
+                headers.setdefault("x-goog-api-key", value)
+    if not any(name == "key" for name, _ in pairs):
+        return query
+    return urlencode([pair for pair in pairs if pair[0] != "key"])
+
+
+def bound(resolution: Resolution, parsed: ParsedBody, field: str) -> Resolution:
+    """Only the candidates whose upstream speaks the format of the body.
+
+    Raises ClientError when there is none at all: dropping ``field`` would change what is asked.
+    """
+
+    def speaks(candidate: Candidate) -> bool:
+        return parsed.format in adapter_for(candidate.credential.adapter).formats(candidate.credential)
+
+    kept = tuple(candidate for candidate in resolution.candidates if speaks(candidate))
+    cooling = tuple(pair for pair in resolution.cooling if speaks(pair[0]))
+    if not kept and not cooling and (resolution.candidates or resolution.cooling):
+        is_state = field == "previous_response_id"
+        raise ClientError(
+            f"`{field}` needs an upstream that speaks the {parsed.format} format and keeps its state; "
+            f"none that serves the model `{parsed.model}` does. Send the whole conversation instead.",
+            param=field,
+            code="previous_response_not_found" if is_state else "unsupported_parameter",
+        )
+    return msgspec.structs.replace(resolution, candidates=kept, cooling=cooling)

@@ -59,10 +59,7 @@ def error_headers(error: GatewayError) -> Headers:
     return [JSON, (b"retry-after", str(max(1, round(error.retry_after_s + 0.499))).encode())]
 
 
-def dialect_of(path: str) -> Format:
-    """Whose errors a path answers with."""
-    if path.startswith("/v1/messages"):
-        return Format.CLAUDE
-    if path.startswith("/v1beta"):
-        return Format.GEMINI
-    return Format.OPENAI
+def status_for(error: GatewayError, dialect: Format) -> int:
+    """The HTTP status for a client; 529 is Anthropic's own, and unknown to others."""
+    status = error.client_status
+    return 503 if status == 529 and dialect is not Format.CLAUDE else status

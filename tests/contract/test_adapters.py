@@ -34,6 +34,7 @@ CHAT_URLS = {
     "xai": "https://api.x.ai/v1/chat/completions",
     "zen": "https://opencode.ai/zen/v1/chat/completions",
     "nim": "https://integrate.api.nvidia.com/v1/chat/completions",
+    "codex": "http://localhost:11434/v1/responses",
     "claude": "https://api.anthropic.com/v1/messages",
     "gemini": "https://generativelanguage.googleapis.com/v1beta/models/m:streamGenerateContent?alt=sse",
 }
@@ -48,7 +49,7 @@ MODEL_URLS = {
 
 
 def credential_of(key, **fields):
-    if key == "openai-compatibility":
+    if key in ("openai-compatibility", "codex"):
         fields.setdefault("base_url", "http://localhost:11434/v1")
     return make_credential(key, **fields)
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 from providers.translation.model import Signature
 from providers.values import Format
 
-_TAG = "cliproxy.1."
+TAG = "cliproxy.1."
 
 
 class Place(StrEnum):
@@ -34,17 +34,17 @@ _ISSUERS = {issuer.value: issuer for issuer in Format}
 def wrap(signature: Signature | None, place: Place = Place.OWN) -> str:
     """The text for ``signature``. Unsigned thinking gets a tag too: the client's types want a value."""
     if signature is None:
-        return f"{_TAG}none.{place}."
+        return f"{TAG}none.{place}."
     if signature.issuer is Format.CLAUDE and place is Place.OWN:
         return signature.value
-    return f"{_TAG}{signature.issuer}.{place}.{signature.value}"
+    return f"{TAG}{signature.issuer}.{place}.{signature.value}"
 
 
 def unwrap(value: str) -> tuple[Signature | None, Place]:
     """What ``wrap`` put in; an untagged value is Anthropic's own, "" and a broken tag are no signature."""
     if not is_tagged(value):
         return (Signature(value, Format.CLAUDE) if value else None), Place.OWN
-    issuer, _, tail = value.removeprefix(_TAG).partition(".")
+    issuer, _, tail = value.removeprefix(TAG).partition(".")
     place, dot, state = tail.partition(".")
     if not dot or place not in _PLACES:
         return None, Place.OWN
@@ -54,4 +54,4 @@ def unwrap(value: str) -> tuple[Signature | None, Place]:
 
 def is_tagged(value: str) -> bool:
     """Whether this gateway wrote ``value``: Anthropic would refuse it."""
-    return value.startswith(_TAG)
+    return value.startswith(TAG)

@@ -15,6 +15,8 @@ from providers.translation.model import Signature
 from providers.values import Format
 
 _TAG = b"cliproxy.state.1:"
+TAGGED = base64.b64encode(_TAG)[:20]
+"""With this every value begins that ``to_client`` wrapped: the base64 of the tag's first 15 bytes."""
 
 ESCAPE = "skip_thought_signature_validator"
 """What Google documents for a call that never had a signature (history from another model); seen to work

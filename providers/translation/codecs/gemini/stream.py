@@ -15,6 +15,7 @@ from providers.errors import UpstreamProtocolError
 from providers.translation.codec import AnswerContext
 from providers.translation.codecs.gemini.errors import encode_error, error_of
 from providers.translation.codecs.gemini.fields import Fields, merge_missing
+from providers.translation.codecs.gemini.framing import CONTENT_TYPE, ArrayWriter
 from providers.translation.codecs.gemini.grounding import decode_grounding, encode_grounding
 from providers.translation.codecs.gemini.outcome import (
     UNSPECIFIED,
@@ -248,16 +249,16 @@ class _Out:
 
 
 class Encoder:
-    """Neutral events to SSE chunks of one client stream.
+    """Neutral events to the chunks of one client stream, as events or as the elements of an array.
 
     Arguments are gathered until their call is complete, because a ``functionCall`` is never sent in
     pieces. Finish reasons, usage and citations go out with the last chunk.
     """
 
-    content_type = "text/event-stream"
-
     def __init__(self, context: AnswerContext) -> None:
         self._context = context
+        self._array = ArrayWriter() if context.is_array else None
+        self.content_type = CONTENT_TYPE if context.is_array else "text/event-stream"
         self._id = context.seed
         self._outs: dict[int, _Out] = {}
         self._usage: Usage | None = None
@@ -291,7 +292,14 @@ class Encoder:
         return b""
 
     def error(self, info: ErrorInfo) -> bytes:
-        return frame(dump_bytes(encode_error(info)))
+        return self._framed(encode_error(info)) + self._closing()
+
+    def _framed(self, chunk: dict[str, Json]) -> bytes:
+        text = dump_bytes(chunk)
+        return frame(text) if self._array is None else self._array.element(text)
+
+    def _closing(self) -> bytes:
+        return b"" if self._array is None else self._array.close()
 
     def _other(self, event: Event) -> bytes:
         match event:
@@ -305,7 +313,7 @@ class Encoder:
             case StreamError():
                 return self.error(event.info)
             case UnknownEvent(format=Format.GEMINI):
-                return frame(dump_bytes(event.raw))
+                return self._framed(event.raw)
             case End():
                 return self._end()
         return b""
@@ -367,7 +375,7 @@ class Encoder:
             if grounding := encode_grounding(cited):
                 body["groundingMetadata"] = grounding
             candidates.append(body)
-        return frames + self._frame(candidates, self._usage)
+        return frames + self._frame(candidates, self._usage) + self._closing()
 
     def _use(self, usage: Usage | None) -> None:
         if usage is not None:
@@ -385,4 +393,4 @@ class Encoder:
         if usage is not None:
             chunk["usageMetadata"] = encode_usage(usage)
         chunk |= {"modelVersion": self._context.model, "responseId": self._id}
-        return frame(dump_bytes(chunk))
+        return self._framed(chunk)

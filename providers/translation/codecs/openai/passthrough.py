@@ -10,14 +10,28 @@ from __future__ import annotations
 import msgspec
 
 from providers.errors import UpstreamProtocolError
-from providers.translation.codec import Capabilities, MalformedRequest
+from providers.translation.codec import Capabilities
 from providers.translation.codecs.openai.outcome import decode_usage
-from providers.translation.model import Json, Usage
-from providers.translation.passthrough import ParsedBody
-
-_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_MODEL = msgspec.json.Decoder(str)
-_FLAG = msgspec.json.Decoder(bool | None)
+from providers.translation.model import Json, ReasoningConfig, Usage
+from providers.translation.passthrough import (
+    BAD_JSON,
+    FIELDS,
+    KEPT_LOOK,
+    LONGEST_LOOK,
+    Headers,
+    ParsedBody,
+    UrlParts,
+    behind_tail,
+    end_of_events,
+    first_payload,
+    raw_json,
+    read_field,
+    read_fields,
+    read_model,
+    read_stream,
+    split_events,
+)
+from providers.values import Format
 
 
 class _StreamOptions(msgspec.Struct):
@@ -35,77 +49,83 @@ class _Answer(msgspec.Struct):
 _OPTIONS = msgspec.json.Decoder(_StreamOptions | None)
 _ANSWER = msgspec.json.Decoder(_Answer)
 
-LONGEST_LOOK = 1024 * 1024
-KEPT_LOOK = 64 * 1024
-"""Bytes of an unfinished event kept for looking at, when nothing is edited."""
-
 ASK_FOR_USAGE = msgspec.Raw(b'{"include_usage":true}')
 
 
-def parse(body: bytes) -> ParsedBody:
+def parse(body: bytes, url: UrlParts | None = None) -> ParsedBody:
     """Read ``model``, ``stream`` and ``stream_options`` of a request; the rest stays raw.
 
-    Raises MalformedRequest, with ``param`` where a field is at fault.
+    Cursor sends the body of a Responses request to the chat endpoint and wants chat chunks back; such a
+    body is told by ``format``. Raises MalformedRequest, with ``param`` where a field is at fault.
     """
-    if not body.strip():
-        raise MalformedRequest("The request body is empty; send a JSON object.")
-    try:
-        fields = _FIELDS.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedRequest(f"The request body is not a JSON object: {error}.") from error
-    if "model" not in fields:
-        raise MalformedRequest("The field `model` is missing.", param="model")
-    model = _field(_MODEL, fields, "model", "a string")
-    if not model:
-        raise MalformedRequest("The field `model` is empty.", param="model")
+    fields = read_fields(body)
+    model = read_model(fields)
     options = None
-    stream = bool(_field(_FLAG, fields, "stream", "true or false"))
+    stream = read_stream(fields)
     if stream and "stream_options" in fields:
-        options = _field(_OPTIONS, fields, "stream_options", "an object")
+        options = read_field(_OPTIONS, fields, "stream_options", "an object")
+    is_responses = "messages" not in fields and "input" in fields
     return ParsedBody(
         raw=body,
         fields=fields,
         model=model,
         stream=stream,
         include_usage=bool(options and options.include_usage),
+        format=Format.RESPONSES if is_responses else Format.OPENAI,
     )
 
 
-def _field(decoder: msgspec.json.Decoder[Json], fields: dict[str, msgspec.Raw], name: str, what: str) -> Json:
-    if name not in fields:
-        return None
-    try:
-        return decoder.decode(fields[name])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedRequest(f"The field `{name}` must be {what}.", param=name) from error
-
-
 def edited(
-    body: ParsedBody, model: str, capabilities: Capabilities, changes: dict[str, Json] | None = None
+    body: ParsedBody,
+    model: str,
+    capabilities: Capabilities,
+    reasoning: ReasoningConfig | None = None,
+    stream: bool | None = None,
 ) -> bytes:
-    """The body for the upstream: ``model`` replaced, usage asked for in streams, ``changes`` set.
+    """The body for the upstream: ``model`` replaced, usage asked for in streams, ``reasoning`` set.
 
     Untouched fields keep their bytes; a body that needs no edit is returned as it came.
     """
     fields = body.fields
-    asks = body.stream and not body.include_usage and capabilities.stream_usage
-    if body.model == model and not asks and not changes:
+    streams = body.stream if stream is None else stream
+    asks = streams and not body.include_usage and capabilities.stream_usage
+    if body.model == model and not asks and reasoning is None and stream is None:
         return body.raw
     fields = dict(fields)
-    fields["model"] = msgspec.Raw(msgspec.json.encode(model))
+    fields["model"] = raw_json(model)
+    if stream is not None:
+        fields["stream"] = raw_json(stream)
+        if not stream:
+            fields.pop("stream_options", None)
     if asks:
         fields["stream_options"] = _asking(fields.get("stream_options"))
-    for name, value in (changes or {}).items():
-        fields[name] = msgspec.Raw(msgspec.json.encode(value))
+    if reasoning is not None and (effort := effort_of(reasoning)):
+        fields["reasoning_effort"] = raw_json(effort)
     return msgspec.json.encode(fields)
+
+
+def effort_of(reasoning: ReasoningConfig) -> str | None:
+    """``reasoning_effort`` for what a suffix asks; thresholds: docs/protocols/openai.md."""
+    if reasoning.mode == "off":
+        return "none"
+    if reasoning.budget is not None:
+        for limit, level in ((512, "minimal"), (1024, "low"), (8192, "medium"), (24576, "high")):
+            if reasoning.budget <= limit:
+                return level
+        return "xhigh"
+    return reasoning.effort
+
+
+def client_headers(headers: dict[str, str]) -> Headers:
+    return ()
 
 
 def _asking(options: msgspec.Raw | None) -> msgspec.Raw:
     if options is None or bytes(options).strip() == b"null":
         return ASK_FOR_USAGE
-    kept = _FIELDS.decode(options)
+    kept = FIELDS.decode(options)
     kept["include_usage"] = msgspec.Raw(b"true")
-    return msgspec.Raw(msgspec.json.encode(kept))
+    return raw_json(kept)
 
 
 def read_answer(body: bytes) -> tuple[Usage | None, bool]:
@@ -115,29 +135,29 @@ def read_answer(body: bytes) -> tuple[Usage | None, bool]:
     """
     try:
         answer = _ANSWER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except BAD_JSON as error:
         raise UpstreamProtocolError("the upstream's answer is not the JSON of a chat completion") from error
     return _usage(answer.usage), bool(answer.error)
 
 
 def leading_error(chunk: bytes) -> bytes | None:
     """The error object with which a stream begins, as the bytes of its JSON, or None when it begins well."""
-    for line in chunk.splitlines():
-        payload = line.partition(b":")[2] if line.startswith(b"data:") else line
-        if not payload.strip() or line.startswith((b":", b"event:")):
-            continue
-        try:
-            return payload if _ANSWER.decode(payload).error else None
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return None
-    return None
+    payload = first_payload(chunk)
+    try:
+        return payload if payload and _ANSWER.decode(payload).error else None
+    except BAD_JSON:
+        return None
 
 
 def with_model(body: bytes, model: str) -> bytes:
     """A whole answer with its ``model`` replaced."""
-    fields = _FIELDS.decode(body)
-    fields["model"] = msgspec.Raw(msgspec.json.encode(model))
+    fields = FIELDS.decode(body)
+    fields["model"] = raw_json(model)
     return msgspec.json.encode(fields)
+
+
+def watch(body: ParsedBody, model: str | None) -> Watch:
+    return Watch(strips_usage=not body.include_usage, model=model)
 
 
 def _usage(value: Json) -> Usage | None:
@@ -155,6 +175,7 @@ class Watch:
         self.usage: Usage | None = None
         self.is_complete = False
         self.is_done = False
+        self.has_failed = False
         self._strips_usage = strips_usage
         self._model = model
         self._tail = b""
@@ -162,7 +183,7 @@ class Watch:
 
     def feed(self, chunk: bytes) -> bytes:
         data = self._tail + chunk if self._tail else chunk
-        cut = _end_of_events(data)
+        cut = end_of_events(data)
         if cut == 0:
             self._tail = data
             if self._edits:
@@ -188,6 +209,9 @@ class Watch:
         has_gap = not rest.strip() or held.endswith(b"\n\n")
         return held + (b"" if has_gap else b"\n\n") + b"data: [DONE]\n\n"
 
+    def failure(self, event: bytes) -> bytes:
+        return behind_tail(event, b"" if self._edits else self._tail)
+
     def _look(self, events: bytes) -> tuple[int, int] | None:
         """Find the usage and the end in whole events, with as few scans as will do.
 
@@ -207,10 +231,12 @@ class Watch:
         if at < 0:
             return None
         start = max(events.rfind(b"\n", 0, at), events.rfind(b"\r", 0, at)) + 1
-        end = min(found for found in (events.find(b"\n", at), events.find(b"\r", at), len(events)) if found > 0)
+        end = min(
+            found for found in (events.find(b"\n", at), events.find(b"\r", at), len(events)) if found > 0
+        )
         try:
             usage = _usage(_ANSWER.decode(events[start:end].partition(b":")[2]).usage)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except BAD_JSON:
             return None  # text that looks like the member, or a broken event: passed on as it is
         if usage is None:
             return None
@@ -220,7 +246,7 @@ class Watch:
     def _edited(self, events: bytes) -> bytes:
         span = self._look(events)
         if self._model is not None:
-            return b"".join(self._event(event) for event in _split(events))
+            return b"".join(self._event(event) for event in split_events(events))
         if self._strips_usage and span is not None:
             return _without_usage_event(events, *span)
         return events
@@ -231,14 +257,14 @@ class Watch:
         if not found or b"[DONE]" in payload[:16]:
             return event
         try:
-            fields = _FIELDS.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            fields = FIELDS.decode(payload)
+        except BAD_JSON:
             return event
         if self._strips_usage and _is_usage_only(fields):
             return b""
         if self._model is None or "model" not in fields:
             return event
-        fields["model"] = msgspec.Raw(msgspec.json.encode(self._model))
+        fields["model"] = raw_json(self._model)
         return head + b"data: " + msgspec.json.encode(fields) + b"\n\n"
 
 
@@ -249,9 +275,9 @@ FINISHED = (b'"finish_reason":"', b'"finish_reason": "')
 def _without_usage_event(events: bytes, start: int, end: int) -> bytes:
     """``events`` without the event around the line ``start``:``end``, when that is the usage chunk."""
     try:
-        if not _is_usage_only(_FIELDS.decode(events[start:end].partition(b":")[2])):
+        if not _is_usage_only(FIELDS.decode(events[start:end].partition(b":")[2])):
             return events
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except BAD_JSON:
         return events
     rest = events[end:]
     for gap in (b"\r\n\r\n", b"\n\n", b"\r\r"):
@@ -276,20 +302,3 @@ def _is_terminated(events: bytes) -> bool:
         line.startswith(b"data:") and line[5:].strip() == b"[DONE]"
         for line in events[events.rfind(b"\n", 0, events.rfind(b"[DONE]")) + 1 :].splitlines()
     )
-
-
-def _end_of_events(data: bytes) -> int:
-    """The offset behind the last blank line in ``data``; 0 when there is none."""
-    end = data.rfind(b"\n\n") + 2
-    if b"\r" in data:
-        end = max(end if end > 1 else 0, data.rfind(b"\r\n\r\n") + 4 if b"\r\n\r\n" in data else 0)
-        if b"\r\r" in data:
-            end = max(end, data.rfind(b"\r\r") + 2)
-    return end if end > 1 else 0
-
-
-def _split(events: bytes) -> list[bytes]:
-    """Whole events, each with the blank line that ends it."""
-    if b"\r" in events:
-        events = events.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    return [event + b"\n\n" for event in events.split(b"\n\n") if event.strip(b"\n")]

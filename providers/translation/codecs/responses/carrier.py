@@ -14,7 +14,7 @@ from __future__ import annotations
 from providers.translation.model import Signature
 from providers.values import Format
 
-_TAG = "cliproxy.1."
+TAG = "cliproxy.1."
 
 OWN = "own"
 """The state belongs to the reasoning item that carries it."""
@@ -35,14 +35,14 @@ def call_place(call_id: str) -> str:
 def wrap(signature: Signature, place: str = OWN) -> str:
     if signature.issuer is Format.RESPONSES and place == OWN:
         return signature.value
-    return f"{_TAG}{signature.issuer}.{place}.{signature.value}"
+    return f"{TAG}{signature.issuer}.{place}.{signature.value}"
 
 
 def unwrap(value: str) -> tuple[Signature | None, str]:
     """What ``wrap`` put in. An untagged value is OpenAI's own; "" and a broken tag are no signature."""
-    if not value.startswith(_TAG):
+    if not value.startswith(TAG):
         return (Signature(value, Format.RESPONSES) if value else None), OWN
-    issuer, _, tail = value.removeprefix(_TAG).partition(".")
+    issuer, _, tail = value.removeprefix(TAG).partition(".")
     place, _, state = tail.partition(".")
     if issuer not in _ISSUERS or not state:
         return None, place
@@ -57,3 +57,8 @@ def call_id_of(place: str) -> str | None:
         return bytes.fromhex(place.removeprefix(_CALL)).decode()
     except ValueError:
         return None
+
+
+def is_tagged(value: str) -> bool:
+    """Whether this gateway wrote ``value``: OpenAI could not read it."""
+    return value.startswith(TAG)

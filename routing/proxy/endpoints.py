@@ -1,0 +1,88 @@
+"""Which paths generate, in whose format, and what the URL says: a table, and a pattern for Gemini's.
+
+Base URLs with a doubled or a missing version, or a slash too many, still find their endpoint.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qs
+
+import msgspec
+
+from providers.adapters.base import Operation
+from providers.translation.passthrough import UrlParts
+from providers.values import Format
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """``dialect`` is the format of the body, the answer and every error."""
+
+    dialect: Format
+    operation: Operation = Operation.GENERATE
+    url: UrlParts | None = None
+    is_completion: bool = False
+    """The legacy ``/v1/completions``."""
+
+
+CHAT = Endpoint(dialect=Format.OPENAI)
+
+POSTS: dict[str, Endpoint] = {
+    "/v1/chat/completions": CHAT,
+    "/v1/messages": Endpoint(dialect=Format.CLAUDE),
+    "/v1/responses": Endpoint(dialect=Format.RESPONSES),
+    "/v1/completions": Endpoint(dialect=Format.OPENAI, is_completion=True),
+    "/v1/messages/count_tokens": Endpoint(dialect=Format.CLAUDE, operation=Operation.COUNT),
+    "/v1/responses/input_tokens": Endpoint(dialect=Format.RESPONSES, operation=Operation.COUNT),
+    "/v1/responses/compact": Endpoint(dialect=Format.RESPONSES, operation=Operation.COMPACT),
+}
+
+_DOUBLED = re.compile(r"^(?:/v1beta|/v1)+(?=/v1beta/)|^(?:/v1)+(?=/)")
+_UNVERSIONED = ("/chat/completions", "/completions", "/messages", "/responses", "/models")
+_GEMINI = re.compile(r"^/v1(?:beta)?/(?:models|tunedModels)/(.+):(\w+)$")
+
+GEMINI_ACTIONS = ("generateContent", "streamGenerateContent", "countTokens")
+
+
+def normal_path(path: str) -> str:
+    path = re.sub(r"/{2,}", "/", path.rstrip("/")) or "/"
+    doubled = _DOUBLED.match(path)
+    if doubled is not None:
+        rest = path[doubled.end() :]
+        path = rest if rest.startswith("/v1beta/") else "/v1" + rest
+    if path.startswith(_UNVERSIONED) and _is_segment(path):
+        return "/v1" + path
+    return path
+
+
+def _is_segment(path: str) -> bool:
+    return any(path == name or path.startswith((name + "/", name + ":")) for name in _UNVERSIONED)
+
+
+def gemini_endpoint(path: str, query: str) -> Endpoint | None:
+    """``/v1beta/models/{model}:{action}``; None for anything else."""
+    found = _GEMINI.match(path)
+    if found is None or found[2] not in GEMINI_ACTIONS:
+        return None
+    model, action = found[1], found[2]
+    streams = action == "streamGenerateContent"
+    return Endpoint(
+        dialect=Format.GEMINI,
+        operation=Operation.COUNT if action == "countTokens" else Operation.GENERATE,
+        url=UrlParts(
+            model=model,
+            stream=streams,
+            is_array=streams and parse_qs(query).get("alt", [""])[-1].lower() != "sse",
+        ),
+    )
+
+
+def dialect_of(path: str, headers: dict[str, str]) -> Format:
+    """Whose errors a path without an endpoint answers with."""
+    if path.startswith("/v1beta") or "x-goog-api-key" in headers:
+        return Format.GEMINI
+    if path.startswith("/v1/messages") or "anthropic-version" in headers:
+        return Format.CLAUDE
+    if path.startswith("/v1/responses"):
+        return Format.RESPONSES
+    return Format.OPENAI
