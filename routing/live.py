@@ -39,6 +39,7 @@ class LiveTable:
         self._task: asyncio.Task[None] | None = None
         self._cleared: dict[int, float] = {}
         self._is_troubled = False
+        self._usual_level = logging.getLogger().level
 
     def load(self) -> RoutingTable:
         """Build the table now, blocking; for start-up and commands. Raises DatabaseError."""
@@ -81,7 +82,7 @@ class LiveTable:
                 self._cleared[credential_id] = moment
                 self._state.clear(credential_id, moment)
         self.table = fresh
-        logging.getLogger().setLevel(logging.DEBUG if fresh.settings.debug else logging.INFO)
+        logging.getLogger().setLevel(logging.DEBUG if fresh.settings.debug else self._usual_level)
 
     async def _mirror(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._state.changed:
