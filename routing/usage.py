@@ -263,7 +263,7 @@ class UsageWriter:
                 logger.exception("usage records wait in the spool")
             rounds += 1
             if is_last:
-                close_old_connections()
+                connection.close()
                 return
 
     def _flush(self) -> bool:
