@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -27,7 +27,16 @@ INTERVAL_S = 0.02
 
 
 def in_thread(work):
-    return sync_to_async(work, thread_sensitive=True)
+    """``work`` in the thread for it, again while SQLite in memory is locked: there nobody waits."""
+
+    def patient(*arguments, **named):
+        for _ in range(50):
+            with suppress(OperationalError):
+                return work(*arguments, **named)
+            time.sleep(0.01)
+        return work(*arguments, **named)
+
+    return sync_to_async(patient, thread_sensitive=True)
 
 
 @asynccontextmanager

@@ -199,7 +199,7 @@ class Watch:
         if events.rfind(b"[DONE]") >= 0 and _is_terminated(events):
             self.is_complete = self.is_done = True
         elif not self.is_complete:
-            self.is_complete = any(events.rfind(form) >= 0 for form in FINISHED)
+            self.is_complete = any(_names_finish(events, form) for form in FINISHED)
         return span
 
     def _find_usage(self, events: bytes) -> tuple[int, int] | None:
@@ -244,6 +244,17 @@ class Watch:
 
 FINISHED = (b'"finish_reason":"', b'"finish_reason": "')
 """A finish reason that is a string and not null, in the two spellings of JSON that are in use."""
+
+
+def _names_finish(events: bytes, form: bytes) -> bool:
+    """Whether a finish reason in this spelling has a word; some servers send "" until there is one."""
+    at = events.rfind(form)
+    while at >= 0:
+        after = at + len(form)
+        if events[after : after + 1] != b'"':
+            return True
+        at = events.rfind(form, 0, at)
+    return False
 
 
 def _without_usage_event(events: bytes, start: int, end: int) -> bytes:
