@@ -343,6 +343,18 @@ def test_tools_of_every_kind():
     )
 
 
+def test_a_grammar_is_flat_whichever_way_it_was_nested():
+    flat = {"type": "grammar", "syntax": "lark", "definition": "start: x"}
+    nested = {"type": "grammar", "grammar": {"syntax": "lark", "definition": "start: x"}}
+    for spelled in (flat, nested):
+        assert (
+            decode_request(tools=[{"type": "custom", "name": "p", "format": spelled}]).tools[0].grammar
+            == flat
+        )
+        request = make_request(tools=(Tool(name="p", kind="custom", grammar=spelled),))
+        assert encode(request)["tools"][0]["format"] == flat
+
+
 NAMESPACE = {
     "type": "namespace",
     "name": "mcp__fs",

@@ -31,7 +31,7 @@ from tests.unit.providers.translation.codecs.responses.wire import (
 )
 
 
-def decode(body, **context) -> Response:
+def decode(body, **context):
     return CODEC.decode_response(body, make_context(**context))
 
 
@@ -127,7 +127,12 @@ def test_what_is_no_answer_is_a_protocol_error(body, text):
 
 
 def test_junk_in_the_output_is_passed_over():
-    junk = [None, 3, {"type": "message", "content": 3}, {"type": "reasoning", "summary": [3, {"text": 4}]}]
+    junk: list = [
+        None,
+        3,
+        {"type": "message", "content": 3},
+        {"type": "reasoning", "summary": [3, {"text": 4}]},
+    ]
     assert decode(answer(*junk)).candidates[0].parts == ()
 
 

@@ -170,7 +170,7 @@ def test_a_call_restores_the_clients_name():
             return name.upper()
 
     events = decode_stream(stream_of(answer(call_item("f"))), context=make_context(names=Names()))
-    assert next(event.part for event in events if isinstance(event, PartStart)).name == "F"
+    assert collect(events).candidates[0].parts[0].name == "F"
 
 
 @pytest.mark.parametrize(

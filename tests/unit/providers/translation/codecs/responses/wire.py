@@ -46,7 +46,7 @@ def make_context(**changes) -> AnswerContext:
     return AnswerContext(**{**values, **changes})
 
 
-def decode_request(**fields) -> Request:
+def decode_request(**fields):
     return CODEC.decode_request({"model": "gpt", "input": "Hi", **fields})
 
 
@@ -117,7 +117,7 @@ def reasoning_item(text="Hm.", state="gAAA-state_") -> dict:
 def stream_of(whole: dict, *, deltas=True, done=True, terminal_output=True) -> bytes:
     """The stream that an upstream would send for ``whole``, complete or with parts left out."""
     running = {**whole, "status": "in_progress", "output": [], "usage": None}
-    events = [{"type": "response.created", "response": running}]
+    events: list[dict] = [{"type": "response.created", "response": running}]
     for index, item in enumerate(whole["output"]):
         at = {"output_index": index, "item_id": item["id"]}
         skeleton = {**item, "content": []} if item["type"] == "message" else item
@@ -134,7 +134,7 @@ def stream_of(whole: dict, *, deltas=True, done=True, terminal_output=True) -> b
     return sse(*({**event, "sequence_number": n} for n, event in enumerate(events)))
 
 
-def _deltas(item: dict) -> list[dict]:
+def _deltas(item):
     match item["type"]:
         case "message":
             return [
@@ -159,7 +159,7 @@ def _deltas(item: dict) -> list[dict]:
     return []
 
 
-def _text_deltas(part: dict, index: int) -> list[dict]:
+def _text_deltas(part, index):
     is_refusal = part["type"] == "refusal"
     kind, text = ("refusal", part["refusal"]) if is_refusal else ("output_text", part["text"])
     at = {"content_index": index}
@@ -175,7 +175,7 @@ def _text_deltas(part: dict, index: int) -> list[dict]:
     return events
 
 
-def _halves(text: str) -> list[str]:
+def _halves(text):
     middle = len(text) // 2
     return [half for half in (text[:middle], text[middle:]) if half]
 
@@ -184,9 +184,7 @@ def sse(*events: dict) -> bytes:
     return b"".join(frame(dump_bytes(event), event.get("type")) for event in events)
 
 
-def decode_stream(
-    raw: bytes, *, step: int | None = None, context: AnswerContext | None = None
-) -> list[Event]:
+def decode_stream(raw: bytes, *, step: int | None = None, context: AnswerContext | None = None):
     """All events of a stream, fed whole or in pieces of ``step`` bytes."""
     reader, decoder = SseReader(), CODEC.stream_decoder(context or make_context())
     pieces = [raw] if step is None else [raw[i : i + step] for i in range(0, len(raw), step)]
@@ -212,7 +210,7 @@ def encode_stream(events: list[Event], context: AnswerContext | None = None) -> 
 def frames(stream: bytes) -> list[dict]:
     """The data of each frame, after checking names and sequence numbers."""
     reader = SseReader()
-    found = []
+    found: list[dict] = []
     for event in reader.feed(stream) + reader.close():
         data = msgspec.json.decode(event.data)
         assert data["type"] == event.name
@@ -236,7 +234,8 @@ def sdk_response(stream: bytes) -> dict:
     check_answer(last["response"])
     items = [data["item"] for data in frames(stream) if data["type"] == "response.output_item.done"]
     assert sorted(items, key=str) == sorted(last["response"]["output"], key=str)
-    return last["response"]
+    body: dict = last["response"]
+    return body
 
 
 def check_answer(body: dict) -> dict:
