@@ -14,6 +14,7 @@ from providers.translation.model import (
     PartStart,
     PartStop,
     Reasoning,
+    ReasoningDelta,
     RefusalText,
     Signature,
     SignatureDelta,
@@ -361,3 +362,37 @@ def test_usage_that_comes_before_and_after_the_stop_is_merged():
         End(),
     ]
     assert sdk_response(encode_stream(events))["usage"]["total_tokens"] == 5
+
+
+def test_a_delta_without_a_part_opens_one_and_one_of_another_kind_is_passed_over():
+    events = script(
+        ReasoningDelta(i=0, text="Hm."),
+        TextDelta(i=0, text="lost"),
+        TextDelta(i=1, text="Hi"),
+        ReasoningDelta(i=1, text="lost"),
+        ArgumentsDelta(i=2, text="lost"),
+        CitationDelta(i=2, citation={"url": "https://a"}),
+        SignatureDelta(i=2, signature=Signature("x", Format.CLAUDE)),
+        PartStop(i=2),
+    )
+    thought, message = sdk_response(encode_stream(events))["output"]
+    assert thought["summary"][0]["text"] == "Hm."
+    assert message["content"][0]["text"] == "Hi"
+
+
+def test_the_phase_of_a_message_is_shown():
+    text = Text(text="Hi", ext={Format.RESPONSES: {"phase": "commentary"}})
+    events = script(PartStart(i=0, part=text), PartStop(i=0))
+    assert sdk_response(encode_stream(events))["output"][0]["phase"] == "commentary"
+
+
+def test_unknown_events_of_openai_are_numbered_anew():
+    event = UnknownEvent(raw={"type": "response.custom", "sequence_number": 99}, format=Format.RESPONSES)
+    stream = encode_stream([Start(), event])
+    assert b'event: response.custom\ndata: {"type":"response.custom","sequence_number":2}' in stream
+
+
+def test_arguments_wrapped_in_something_else_than_text_are_sent_as_json():
+    context = _with_tools({"type": "custom", "name": "patch"})
+    stream = encode_stream(script(*call_events(0, "patch", '{"input":{"a":1}}')), context)
+    assert sdk_response(stream)["output"][0]["input"] == '{"a":1}'
