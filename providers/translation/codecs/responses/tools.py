@@ -122,7 +122,13 @@ def _namespace(item: Block, path: str) -> list[Tool]:
     namespace = required_string(item, "name", f"{path}.")
     about = optional_string(item, "description", f"{path}.")
     members: list[Tool] = []
-    for tool in decode_tools(as_list(item.get("tools"), f"{path}.tools"), f"{path}.tools"):
+    for index, raw in enumerate(as_list(item.get("tools"), f"{path}.tools")):
+        where = f"{path}.tools[{index}]"
+        member = as_object(raw, where)
+        kind = optional_string(member, "type", f"{where}.") or "function"
+        if kind not in CLIENT_KINDS:  # in particular no namespace within a namespace
+            raise unsupported(f"{where}.type", kind, CLIENT_KINDS)
+        tool = _function(member, where) if kind == "function" else _custom(member, where)
         ext = tool.ext
         if about and not members:
             ext = {Format.RESPONSES: {**ext.get(Format.RESPONSES, {}), NAMESPACE_DESCRIPTION: about}}

@@ -470,6 +470,10 @@ def test_a_choice_goes_up_as_it_came(choice):
         ({"tools": {}}, "tools"),
         ({"tools": [{"type": "function"}]}, "tools[0].name"),
         ({"tools": [{"type": "namespace", "name": "n", "tools": [{}]}]}, "tools[0].tools[0].name"),
+        (
+            {"tools": [{"type": "namespace", "name": "n", "tools": [{"type": "namespace", "name": "m"}]}]},
+            "tools[0].tools[0].type",
+        ),
         ({"tool_choice": "maybe"}, "tool_choice"),
         ({"tool_choice": {"type": "function"}}, "tool_choice.name"),
         ({"reasoning": {"effort": "huge"}}, "reasoning.effort"),
