@@ -207,7 +207,8 @@ class Watch:
         if at < 0:
             return None
         start = max(events.rfind(b"\n", 0, at), events.rfind(b"\r", 0, at)) + 1
-        end = min(found for found in (events.find(b"\n", at), events.find(b"\r", at), len(events)) if found > 0)
+        ends = (events.find(b"\n", at), events.find(b"\r", at), len(events))
+        end = min(found for found in ends if found > 0)
         try:
             usage = _usage(_ANSWER.decode(events[start:end].partition(b":")[2]).usage)
         except (msgspec.DecodeError, UnicodeDecodeError):

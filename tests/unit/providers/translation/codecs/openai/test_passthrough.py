@@ -93,9 +93,9 @@ def test_an_empty_finish_reason_is_no_end():
     """Some servers send it in every chunk."""
     watch = Watch()
     watch.feed(event(choices=choice("a", finish="")) + event(choices=choice("b", finish="")))
-    assert not watch.is_complete
+    before = watch.is_complete
     watch.feed(END)
-    assert watch.is_complete
+    assert (before, watch.is_complete) == (False, True)
 
 
 def test_a_null_usage_is_none_and_the_last_of_several_counts():
