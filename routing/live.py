@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from django.db import DatabaseError, close_old_connections
+from django.db import Error, close_old_connections, connections
 
 from providers.models import Credential, CredentialCooldown, CredentialHealth
 from routing import revision, table
@@ -39,6 +39,7 @@ class LiveTable:
         self._task: asyncio.Task[None] | None = None
         self._cleared: dict[int, float] = {}
         self._is_troubled = False
+        self._usual_level = logging.getLogger().level
 
     def load(self) -> RoutingTable:
         """Build the table now, blocking; for start-up and commands. Raises DatabaseError."""
@@ -56,6 +57,7 @@ class LiveTable:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+        await asyncio.get_running_loop().run_in_executor(self._executor, connections.close_all)
         self._executor.shutdown(wait=True)
 
     async def _follow(self) -> None:
@@ -70,9 +72,13 @@ class LiveTable:
                     self._swap(fresh)
                 await self._mirror(loop)
                 self._is_troubled = False
-            except DatabaseError as error:
+            except Error as error:
                 if not self._is_troubled:  # once per trouble, not once per poll
                     logger.error("the database cannot be read; serving on with the last table: %s", error)
+                self._is_troubled = True
+            except Exception:
+                if not self._is_troubled:
+                    logger.exception("the table cannot be built; serving on with the last one")
                 self._is_troubled = True
 
     def _swap(self, fresh: RoutingTable) -> None:
@@ -81,7 +87,7 @@ class LiveTable:
                 self._cleared[credential_id] = moment
                 self._state.clear(credential_id, moment)
         self.table = fresh
-        logging.getLogger().setLevel(logging.DEBUG if fresh.settings.debug else logging.INFO)
+        logging.getLogger().setLevel(logging.DEBUG if fresh.settings.debug else self._usual_level)
 
     async def _mirror(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._state.changed:
@@ -91,7 +97,7 @@ class LiveTable:
         rests = {credential_id: self._state.running(credential_id, now) for credential_id in changed}
         try:
             await loop.run_in_executor(self._executor, _with_connection(lambda: write_cooldowns(rests)))
-        except DatabaseError:
+        except Error:
             self._state.changed |= changed
             raise
 

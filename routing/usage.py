@@ -7,6 +7,7 @@ harm: after a crash the file is simply read again, by whoever finds it unlocked.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from django.db import DatabaseError, close_old_connections, connection, transaction
+from django.db import DataError, Error, IntegrityError, close_old_connections, connection, transaction
 
 from routing.models import ClientKey, UsageRecord
 
@@ -64,6 +65,8 @@ class UsageLine(msgspec.Struct, frozen=True, kw_only=True):
 
 ENCODER = msgspec.json.Encoder()
 DECODER = msgspec.json.Decoder(UsageLine)
+NUL, REPLACEMENT = b"\\u0000", b"\\ufffd"
+"""PostgreSQL holds no NUL in any text, and a client may send one in a model name."""
 
 
 class Spool:
@@ -75,22 +78,34 @@ class Spool:
         self._lock = threading.Lock()
         self._open()
 
-    def _open(self) -> None:
+    def _open(self, first: bytes = b"") -> None:
+        """Begin a file with ``first``. Raises OSError and changes nothing when that cannot be."""
         path = self._folder / f"usage-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
         # Locked before it has its name, so that no other process can take it for a dead one's.
         draft = path.with_suffix(".new")
-        self._file = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        draft.rename(path)
-        self.path = path
-        self._read_from = 0
+        handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            if os.write(handle, first) < len(first):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            draft.rename(path)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            os.close(handle)
+            raise
+        self._file, self.path, self._read_from = handle, path, 0
 
     def append(self, line: UsageLine) -> None:
         """Put ``line`` on disk. A full disk is logged and costs the record, not the request."""
         data = ENCODER.encode(line) + b"\n"
+        if NUL in data:
+            data = data.replace(NUL, REPLACEMENT)
         try:
             with self._lock:  # against the swap of files in ``done``
-                os.write(self._file, data)
+                written = os.write(self._file, data)
+                if written < len(data):  # half a line would spoil the next one too
+                    os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             logger.error("a usage record could not be spooled: %s", error.strerror)
 
@@ -101,16 +116,25 @@ class Spool:
         return lines, self._read_from + sum(map(len, lines)) + len(lines)
 
     def done(self, offset: int) -> None:
-        """Everything before ``offset`` is in the database; start a new file when this one is long."""
+        """Everything before ``offset`` is in the database; start a new file when this one is long.
+
+        Under load there are always lines behind ``offset``: the few go along into the new file.
+        """
         self._read_from = offset
         if offset < ROTATE_BYTES:
             return
         with self._lock:
-            if os.fstat(self._file).st_size == offset:
-                old, path = self._file, self.path
-                self._open()
-                path.unlink(missing_ok=True)
-                os.close(old)
+            old, path = self._file, self.path
+            if os.fstat(old).st_size - offset >= READ_BYTES:
+                return  # the database is far behind; later
+            rest = os.pread(old, READ_BYTES, offset)
+            try:
+                self._open(rest)
+            except OSError as error:
+                logger.error("no new spool file could be begun: %s", error.strerror)
+                return
+            path.unlink(missing_ok=True)
+            os.close(old)
 
     def close(self) -> None:
         """Remove the file when all of it was written; else leave it for the next start."""
@@ -135,11 +159,25 @@ def write(raw_lines: list[bytes]) -> None:
 
     The database itself takes the lines apart, in one statement: done row by row in Python, 3,000 records a
     second cost a fifth of the process and, worse, kept the event loop waiting for the interpreter.
+
+    A line that the database refuses for what it says (a negative count from an odd upstream) is left out
+    with a logged error: it must not hold up all that follow. Raises Error for any other trouble.
     """
-    if raw_lines:
+    if not raw_lines:
+        return
+    try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(_statement(), [(b"[" + b",".join(raw_lines) + b"]").decode()])
-        _touch_keys(raw_lines)
+    except (DataError, IntegrityError) as error:
+        middle = len(raw_lines) // 2
+        if middle == 0:
+            reason = str(error).strip().partition("\n")[0]
+            logger.error("a usage record was left out, the database refuses it: %s", reason)
+            return
+        write(raw_lines[:middle])
+        write(raw_lines[middle:])
+        return
+    _touch_keys(raw_lines)
 
 
 def _statement() -> str:
@@ -204,6 +242,9 @@ class UsageWriter:
         """Write what is left and end the thread. Blocking."""
         self._stopping.set()
         self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            logger.error("the database did not take the last usage records in time; the next start will")
+            return
         self._spool.close()
 
     def _run(self) -> None:
@@ -216,19 +257,22 @@ class UsageWriter:
                     adopt(self._spool.path.parent)
                 while self._flush():
                     pass
-            except DatabaseError as error:
+            except Error as error:
                 logger.error("usage records wait in the spool, the database refuses them: %s", error)
+            except Exception:
+                logger.exception("usage records wait in the spool")
             rounds += 1
             if is_last:
-                close_old_connections()
+                connection.close()
                 return
 
-    def _flush(self) -> int:
+    def _flush(self) -> bool:
+        """Write a batch. Returns whether it was a full one, so that more may wait; what came meanwhile can
+        wait for the next round, which is cheaper than many small transactions."""
         lines, offset = self._spool.pending()
-        if lines:
-            write(lines)
+        write(lines)
         self._spool.done(offset)
-        return len(lines)
+        return len(lines) == BATCH_ROWS or sum(map(len, lines)) > READ_BYTES // 2
 
 
 def adopt(folder: Path) -> int:
@@ -247,7 +291,7 @@ def adopt(folder: Path) -> int:
         except BlockingIOError:
             continue
         else:
-            for batch in _batches(path):
+            for batch in _batches(handle):
                 write(batch)
                 adopted += len(batch)
             path.unlink(missing_ok=True)
@@ -258,9 +302,10 @@ def adopt(folder: Path) -> int:
     return adopted
 
 
-def _batches(path: Path) -> Iterator[list[bytes]]:
+def _batches(handle: int) -> Iterator[list[bytes]]:
+    """The whole lines of an open file; its name may be gone, when its process has just written the rest."""
     batch: list[bytes] = []
-    with path.open("rb") as file:
+    with open(handle, "rb", closefd=False) as file:
         for raw in file:
             if _is_whole(raw):
                 batch.append(raw.rstrip(b"\n"))

@@ -15,6 +15,7 @@ import urllib.request
 from urllib.parse import urlsplit
 
 import aiohttp
+import certifi
 import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
 
@@ -77,6 +78,8 @@ class Pools:
         self._transports: dict[str, httpx.AsyncBaseTransport] = {}
         self._environment: dict[tuple[str, str], str] = {}
         self._ssl = ssl.create_default_context()
+        # The system's authorities (and SSL_CERT_FILE), and Mozilla's where the system has none.
+        self._ssl.load_verify_locations(certifi.where())
 
     def transport(self, proxy_url: str, scheme: str, host: str) -> httpx.AsyncBaseTransport:
         """The way out for ``proxy_url``: "" asks the environment, ``direct``/``none`` forbid any proxy."""

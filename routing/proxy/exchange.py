@@ -212,6 +212,18 @@ class Exchange:
         self, note: dict[str, Any], candidate: Candidate, error: UpstreamError, settings: RouteSettings
     ) -> None:
         gateway, credential = self._gateway, candidate.credential
+        logger.debug(
+            "attempt failed",
+            extra={
+                "fields": {
+                    "id": self._record.request_id,
+                    "provider": credential.provider_key,
+                    "credential": credential.id,
+                    "model": candidate.model,
+                    "why": error.message,
+                }
+            },
+        )
         note["status"] = error.refusal.status if isinstance(error, UpstreamRefused) else None
         note["reason"] = f"{kind_of(error).value}: {error.message}"[:300]
         gateway.metrics.count(credential.provider_key, is_success=False, latency_ms=0.0)

@@ -52,7 +52,8 @@ def table(rows: Sequence[Result]) -> str:
                 cells += ["–"] * 4
                 continue
             line = by_place.get((f"prototype-{row.server}", count))
-            cells += [f"{row.per_second:,.1f}", f"{row.p50_ms:.2f}", f"{row.p99_ms:.2f}", share(row, line)]
+            rate = f"({row.per_second:,.1f})" if row.thin else f"{row.per_second:,.1f}"
+            cells += [rate, f"{row.p50_ms:.2f}", f"{row.p99_ms:.2f}", share(row, line)]
         middle = 32 if 32 in counts else counts[0]
         for other in ("portkey", "litellm"):
             cells.append(times(by_place.get((target, middle)), by_place.get((other, middle))))
@@ -66,7 +67,10 @@ def share(row: Result, line: Result | None) -> str:
 
 
 def times(row: Result | None, other: Result | None) -> str:
-    return f"{row.per_second / other.per_second:.1f}" if row and other and other.per_second else "–"
+    """A dash where either did too little to compare."""
+    if row is None or other is None or row.thin or other.thin:
+        return "–"
+    return f"{row.per_second / other.per_second:.1f}"
 
 
 def write_between_markers(name: str, text: str, document: Path = DOCUMENT) -> None:

@@ -223,7 +223,7 @@ class Watch:
         if events.rfind(b"[DONE]") >= 0 and _is_terminated(events):
             self.is_complete = self.is_done = True
         elif not self.is_complete:
-            self.is_complete = any(events.rfind(form) >= 0 for form in FINISHED)
+            self.is_complete = any(_names_finish(events, form) for form in FINISHED)
         return span
 
     def _find_usage(self, events: bytes) -> tuple[int, int] | None:
@@ -231,9 +231,8 @@ class Watch:
         if at < 0:
             return None
         start = max(events.rfind(b"\n", 0, at), events.rfind(b"\r", 0, at)) + 1
-        end = min(
-            found for found in (events.find(b"\n", at), events.find(b"\r", at), len(events)) if found > 0
-        )
+        ends = (events.find(b"\n", at), events.find(b"\r", at), len(events))
+        end = min(found for found in ends if found > 0)
         try:
             usage = _usage(_ANSWER.decode(events[start:end].partition(b":")[2]).usage)
         except BAD_JSON:
@@ -270,6 +269,17 @@ class Watch:
 
 FINISHED = (b'"finish_reason":"', b'"finish_reason": "')
 """A finish reason that is a string and not null, in the two spellings of JSON that are in use."""
+
+
+def _names_finish(events: bytes, form: bytes) -> bool:
+    """Whether a finish reason in this spelling has a word; some servers send "" until there is one."""
+    at = events.rfind(form)
+    while at >= 0:
+        after = at + len(form)
+        if events[after : after + 1] != b'"':
+            return True
+        at = events.rfind(form, 0, at)
+    return False
 
 
 def _without_usage_event(events: bytes, start: int, end: int) -> bytes:

@@ -47,6 +47,8 @@ def stream_error(event: dict[str, Json]) -> ErrorInfo:
     nested = event.get("error")
     if isinstance(nested, dict) and nested:
         return _neutral(nested)
+    if isinstance(nested, str) and nested:
+        return _neutral({**event, "type": None, "message": nested})
     flat = {key: value for key, value in event.items() if key not in ("type", "error")}
     return _neutral(flat)
 

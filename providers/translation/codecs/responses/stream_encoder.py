@@ -224,17 +224,9 @@ class Encoder:
         return self._hold(message) if message is not None else b""
 
     def _end_last(self, status: str) -> bytes:
-        """Close what is still open; the item that comes last in the output is the one that was cut."""
-        held, message = self._held, self._message
-        if held is None or message is None:
-            return self._end_message() + self._release(status)
-        if held.index < message.index:
-            return self._end_message() + self._release(status)
-        # A call that was still running ended after the message was begun, so the call is the last word.
-        self._held, self._message = message, None
-        out = self._release()
-        self._held = held
-        return out + self._release(status)
+        """An open message is the last item of the output (any other would have ended it), else the held
+        one is; that is the one that a limit cut."""
+        return self._end_message() + self._release(status)
 
     def _state_item(self, state: str) -> bytes:
         """A reasoning item that says nothing and carries opaque state."""
@@ -300,6 +292,8 @@ class Encoder:
         entry = self._open.get(event.i)
         if entry is None:
             entry = self._open[event.i] = _Open(Text(text=""))
+        elif not isinstance(entry.part, Text | RefusalText):
+            return b""
         content, out = entry.content, b""
         logprobs = outcome.encode_logprobs(event.logprobs) if event.logprobs else []
         if content is None:
@@ -376,6 +370,8 @@ class Encoder:
             return b""
         if entry is None:
             entry = self._open[event.i] = _Open(Reasoning())
+        elif not isinstance(entry.part, Reasoning):
+            return b""
         out = b""
         item = entry.reasoning
         if item is None:

@@ -104,17 +104,31 @@ def _custom(item: Block, path: str) -> Tool:
         name=required_string(source, "name", f"{where}."),
         kind="custom",
         description=optional_string(source, "description", f"{where}."),
-        grammar=optional_object(source, "format", f"{where}."),
+        grammar=_flat_grammar(optional_object(source, "format", f"{where}.")),
         cache=cache_mark(item, f"{path}."),
         ext=_rest(item, _CUSTOM_KEYS),
     )
+
+
+def _flat_grammar(grammar: Block | None) -> Block | None:
+    """``{type, syntax, definition}``; Chat Completions nests the last two under ``grammar``."""
+    nested = grammar.get("grammar") if grammar is not None else None
+    if grammar is None or not isinstance(nested, dict):
+        return grammar
+    return {**{key: value for key, value in grammar.items() if key != "grammar"}, **nested}
 
 
 def _namespace(item: Block, path: str) -> list[Tool]:
     namespace = required_string(item, "name", f"{path}.")
     about = optional_string(item, "description", f"{path}.")
     members: list[Tool] = []
-    for tool in decode_tools(as_list(item.get("tools"), f"{path}.tools"), f"{path}.tools"):
+    for index, raw in enumerate(as_list(item.get("tools"), f"{path}.tools")):
+        where = f"{path}.tools[{index}]"
+        member = as_object(raw, where)
+        kind = optional_string(member, "type", f"{where}.") or "function"
+        if kind not in CLIENT_KINDS:  # in particular no namespace within a namespace
+            raise unsupported(f"{where}.type", kind, CLIENT_KINDS)
+        tool = _function(member, where) if kind == "function" else _custom(member, where)
         ext = tool.ext
         if about and not members:
             ext = {Format.RESPONSES: {**ext.get(Format.RESPONSES, {}), NAMESPACE_DESCRIPTION: about}}
@@ -266,7 +280,7 @@ def _encode_tool(tool: Tool, names: NameMap) -> Block | None:
         block["description"] = tool.description
     if tool.kind == "custom":
         if tool.grammar is not None:
-            block["format"] = tool.grammar
+            block["format"] = _flat_grammar(tool.grammar)
     else:
         block["parameters"] = tool.schema
         # The service's default is strict, which refuses most schemas that were not written for it.

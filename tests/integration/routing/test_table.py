@@ -1,0 +1,250 @@
+"""Rows become the table that routing reads: who serves which id, and why another does not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from providers import secrets
+from providers.models import Origin
+from routing import client_keys, table
+from routing.models import GatewaySettings
+from tests.integration.routing.makers import exclude, make_alias, make_credential, make_provider
+
+pytestmark = pytest.mark.django_db
+
+
+def served(model_id):
+    """Credential id -> upstream models of an id in the table of the rows as they are."""
+    return {offer.credential.id: offer.members for offer in table.build().models[model_id].offers}
+
+
+def reasons(model_id):
+    return [(why.credential_id, why.reason) for why in table.build().hidden.get(model_id, ())]
+
+
+def test_an_empty_database_is_an_empty_table():
+    built = table.build()
+    assert (built.models, built.clients, built.hidden) == ({}, {}, {})
+    assert built.settings.request_retry == 3
+
+
+def test_an_alias_is_served_by_every_credential_of_its_provider():
+    acme = make_provider()
+    first, second = make_credential(acme), make_credential(acme)
+    make_alias(acme, "fast", "gpt-tiny")
+    assert served("fast") == {first.pk: ("gpt-tiny",), second.pk: ("gpt-tiny",)}
+    assert "gpt-tiny" not in table.build().models
+
+
+def test_an_alias_of_one_credential_is_served_by_it_alone():
+    acme = make_provider()
+    first, second = make_credential(acme), make_credential(acme)
+    make_alias(acme, "own", "gpt-own", credential=first)
+    make_alias(acme, "all", "gpt-all")
+    assert served("own") == {first.pk: ("gpt-own",)}
+    assert set(served("all")) == {first.pk, second.pk}
+
+
+def test_several_upstream_models_of_one_alias_are_a_pool_in_their_order():
+    acme = make_provider()
+    credential = make_credential(acme)
+    make_alias(acme, "pool", "b", "a", "c")
+    assert served("pool") == {credential.pk: ("b", "a", "c")}
+
+
+def test_a_pool_is_one_whatever_the_case_of_its_name():
+    acme = make_provider()
+    credential = make_credential(acme)
+    make_alias(acme, "Pool", "b")
+    make_alias(acme, "pool", "a")
+    assert served("Pool") == {credential.pk: ("b", "a")}
+    assert "pool" not in table.build().models
+
+
+def test_exclusions_are_tested_before_the_prefix():
+    acme = make_provider(prefix="team")
+    credential = make_credential(acme)
+    make_alias(acme, "gpt-preview")
+    make_alias(acme, "gpt")
+    exclude(acme, "GPT-*")
+    exclude(acme, "team/*")
+    assert set(table.build().models) == {"team/gpt"}
+    assert (credential.pk, "excluded") in reasons("team/gpt-preview")
+
+
+def test_an_exclusion_of_one_credential_leaves_the_others():
+    acme = make_provider()
+    first, second = make_credential(acme), make_credential(acme)
+    make_alias(acme, "gpt")
+    exclude(acme, "*", first)
+    assert set(served("gpt")) == {second.pk}
+    assert reasons("gpt") == [(first.pk, "excluded")]
+
+
+def test_an_openai_compatible_prefix_replaces_the_id_and_another_stands_beside_it():
+    compatible, claude = make_provider("acme", prefix="a"), make_provider("claude", "claude", prefix="c")
+    first, second = make_credential(compatible), make_credential(claude)
+    make_alias(compatible, "one")
+    make_alias(claude, "two", origin=Origin.FILE)
+    built = table.build()
+    assert set(built.models) == {"a/one", "two", "c/two"}
+    assert reasons("one") == [(first.pk, "prefix")]
+    assert "a/one" in built.hidden["one"][0].detail
+    assert served("c/two") == {second.pk: ("two",)}
+
+
+def test_force_model_prefix_leaves_only_prefixed_ids():
+    GatewaySettings.objects.create(force_model_prefix=True)
+    claude = make_provider("claude", "claude", prefix="c")
+    make_credential(claude)
+    make_alias(claude, "two", origin=Origin.FILE)
+    assert set(table.build().models) == {"c/two"}
+
+
+def test_a_credential_s_own_prefix_wins():
+    acme = make_provider(prefix="team")
+    first, second = make_credential(acme, prefix="own"), make_credential(acme)
+    make_alias(acme, "gpt")
+    assert served("own/gpt") == {first.pk: ("gpt",)}
+    assert served("team/gpt") == {second.pk: ("gpt",)}
+
+
+@pytest.mark.parametrize("what", ["credential", "provider"])
+def test_what_is_disabled_is_hidden_with_its_reason(what):
+    acme = make_provider(enabled=what != "provider")
+    credential = make_credential(acme, enabled=what != "credential")
+    make_alias(acme, "gpt")
+    built = table.build()
+    assert built.models == {}
+    assert reasons("gpt") == [(credential.pk, "disabled")]
+    assert built.hidden["gpt"][0].detail == f"the {what} is disabled"
+    assert built.open_offers == ()
+
+
+def test_a_models_block_in_the_file_closes_the_list_and_an_admin_s_alias_does_not():
+    claude = make_provider("claude", "claude")
+    make_credential(claude)
+    make_alias(claude, "mine", "claude-sonnet-4-5")
+    assert len(table.build().models) > 1
+    make_alias(claude, "filed", "claude-sonnet-4-5", origin=Origin.FILE)
+    assert set(table.build().models) == {"mine", "filed"}
+
+
+def test_a_prefix_without_a_list_passes_any_id_under_it():
+    acme = make_provider(prefix="team")
+    credential = make_credential(acme)
+    exclude(acme, "secret-*")
+    built = table.build()
+    (offer,) = built.open_prefixes["team"]
+    assert (offer.credential.id, offer.excluded) == (credential.pk, ("secret-*",))
+    assert built.open_offers == ()
+    make_alias(acme, "only", origin=Origin.FILE)
+    assert table.build().open_prefixes == {}
+
+
+def test_an_open_ended_provider_without_prefix_takes_what_nobody_registered():
+    credential = make_credential(make_provider())
+    (offer,) = table.build().open_offers
+    assert offer.credential.id == credential.pk
+
+
+def test_discovered_models_are_served_beside_aliases():
+    acme = make_provider(discovered_models=[{"id": "found", "context_length": 9}, {"id": "FAST"}])
+    credential = make_credential(acme)
+    make_alias(acme, "fast", "found")
+    built = table.build()
+    assert set(built.models) == {"fast", "found"}
+    assert built.models["found"].context_length == 9
+    assert served("found") == {credential.pk: ("found",)}
+
+
+def test_a_damaged_model_list_is_ignored_and_logged(caplog):
+    acme = make_provider(discovered_models=[{"no": "id"}])
+    make_credential(acme)
+    make_alias(acme, "fast")
+    assert set(table.build().models) == {"fast"}
+    assert "the stored model list of acme is damaged" in caplog.text
+
+
+def test_a_credential_whose_key_is_lost_is_left_out_and_the_others_serve(keyring, caplog):
+    acme = make_provider()
+    lost = make_credential(acme)
+    keyring._path.unlink()
+    keyring._ciphers, keyring._newest = {}, ""
+    kept = make_credential(acme)
+    make_alias(acme, "gpt")
+    assert set(served("gpt")) == {kept.pk}
+    assert f"credential {lost.pk} of acme cannot be used: The encryption key" in caplog.text
+
+
+def test_a_kind_that_this_version_does_not_know_is_left_out(caplog):
+    make_credential(make_provider("old", "gone-by"))
+    kept = make_credential(make_provider())
+    assert [offer.credential.id for offer in table.build().open_offers] == [kept.pk]
+    assert "of old cannot be used" in caplog.text
+
+
+def test_a_lost_key_of_the_gateway_s_proxy_leaves_the_table_standing(caplog):
+    GatewaySettings.objects.create(proxy_token="00000000:gAAAAunknown")
+    make_credential(make_provider())
+    assert len(table.build().open_offers) == 1
+    assert "the gateway's proxy address cannot be opened" in caplog.text
+
+
+def test_the_nearest_proxy_wins():
+    GatewaySettings.objects.create(proxy_token=secrets.seal("http://gateway:1"))
+    acme = make_provider(proxy_token=secrets.seal("http://provider:1"))
+    other = make_provider("other")
+    ways = {
+        make_credential(acme, proxy_token=secrets.seal("direct")).pk: "direct",
+        make_credential(acme).pk: "http://provider:1",
+        make_credential(other).pk: "http://gateway:1",
+    }
+    assert {offer.credential.id: offer.credential.proxy_url for offer in table.build().open_offers} == ways
+
+
+def test_providers_with_more_credentials_come_first():
+    few, many = make_provider("a-few"), make_provider("b-many")
+    one = make_credential(few)
+    two, three = make_credential(many), make_credential(many)
+    for provider in (few, many):
+        make_alias(provider, "gpt")
+    assert list(served("gpt")) == [two.pk, three.pk, one.pk]
+
+
+def test_client_keys_are_found_by_digest_with_what_limits_them():
+    moment = datetime(2027, 1, 1, tzinfo=UTC)
+    row, plain = client_keys.create(note="alice", expires_at=moment, allowed_models=["GPT-*"])
+    entry = table.build().clients[client_keys.digest(plain)]
+    assert (entry.id, entry.label, entry.expires_at) == (row.pk, "alice", moment.timestamp())
+    assert entry.allowed == ("gpt-*",)
+    assert plain not in repr(table.build())
+
+
+def test_cleared_cooldowns_are_told():
+    moment = datetime(2027, 1, 1, tzinfo=UTC)
+    credential = make_credential(make_provider(), cooldowns_cleared_at=moment)
+    assert table.build().cleared_at == {credential.pk: moment.timestamp()}
+
+
+def test_the_number_of_queries_does_not_grow_with_the_rows():
+    def build_counted():
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            table.build()
+        return len(queries)
+
+    few = build_counted()
+    for number in range(5):
+        provider = make_provider(f"p{number}")
+        for _ in range(3):
+            make_credential(provider)
+        make_alias(provider, "gpt", "a", "b")
+        exclude(provider, f"x{number}")
+        client_keys.create()
+    assert build_counted() == few <= 9

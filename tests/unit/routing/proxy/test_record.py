@@ -1,0 +1,85 @@
+"""An exchange's facts become one line and one log line, once."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from providers.translation.model import Usage
+from providers.values import CredentialEntry
+from routing.core.resolve import Candidate
+from routing.core.table import ClientEntry
+from routing.proxy.record import Record
+
+
+class Lines:
+    def __init__(self):
+        self.written = []
+
+    def append(self, line):
+        self.written.append(line)
+
+
+@pytest.fixture
+def record():
+    made = Record("e" * 32, "r-1", "openai", 5.0)
+    made.client = ClientEntry(id=3, label="alice")
+    made.route_model = "fast"
+    return made
+
+
+def candidate(**changes):
+    values = {
+        "id": 7,
+        "provider_id": 1,
+        "provider_key": "acme",
+        "adapter": "x",
+        "base_url": "",
+        "secret": "canary",
+    }
+    return Candidate(credential=CredentialEntry(**{**values, **changes}), model="up", force_mapping=False)
+
+
+def test_a_line_tells_who_asked_what_and_who_served_it(record):
+    ledger = Lines()
+    record.served_by = candidate(label="prod")
+    record.usage = Usage(input_total=9, output_total=3, cache_read=4, reasoning=1)
+    record.first_byte_ms = 1.23456
+    record.write(ledger, status=200, outcome="ok", duration_ms=9.87654)
+    (line,) = ledger.written
+    assert (line.client_key_id, line.route_model, line.upstream_model) == (3, "fast", "up")
+    assert (line.provider_key, line.credential_id, line.credential_label) == ("acme", 7, "prod")
+    assert (line.input_tokens, line.output_tokens, line.cached_tokens, line.reasoning_tokens) == (9, 3, 4, 1)
+    assert (line.first_byte_ms, line.duration_ms) == (1.23, 9.88)
+
+
+def test_a_line_is_written_once(record):
+    ledger = Lines()
+    record.write(ledger, status=200, outcome="ok", duration_ms=1)
+    record.write(ledger, status=499, outcome="client_gone", duration_ms=2)
+    assert [line.outcome for line in ledger.written] == ["ok"]
+
+
+def test_nobody_known_asked_so_nothing_is_recorded(record):
+    ledger = Lines()
+    record.client = None
+    record.write(ledger, status=401, outcome="error", duration_ms=1)
+    assert ledger.written == []
+
+
+def test_long_names_are_cut_to_what_the_columns_hold(record):
+    ledger = Lines()
+    record.route_model = "m" * 1000
+    record.write(ledger, status=404, outcome="error", duration_ms=1, error_code="c" * 100)
+    assert (len(ledger.written[0].route_model), len(ledger.written[0].error_code)) == (300, 64)
+
+
+def test_the_log_line_holds_no_secret_and_warns_of_failures(record, caplog):
+    record.served_by = candidate()
+    with caplog.at_level(logging.INFO, "routing.proxy"):
+        record.write(Lines(), status=502, outcome="error", duration_ms=1, error_code="upstream_error")
+    (entry,) = caplog.records
+    assert entry.levelno == logging.WARNING
+    assert entry.fields["error"] == "upstream_error"
+    assert "canary" not in str(entry.fields)
