@@ -13,18 +13,22 @@ import django
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
 from django.db import DatabaseError
+from django.urls import path, re_path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cliproxy_site.settings")
 django.setup()
 
 from cliproxy_site.runtime import Runtime  # noqa: E402  (Django must be set up first)
 from providers.errors import GatewayError  # noqa: E402
-from routing.proxy.app import owns  # noqa: E402
+from routing.proxy.app import NotFound, owns  # noqa: E402
+from routing.proxy.endpoints import dialect_of  # noqa: E402
+from routing.proxy.realtime import RealtimeConsumer  # noqa: E402
+from routing.proxy.realtime import refuse as refuse_socket  # noqa: E402
 from routing.proxy.wire import (  # noqa: E402
     Receive,
     Scope,
     Send,
-    dialect_of,
+    client_headers,
     error_body,
     error_headers,
     send_whole,
@@ -64,7 +68,8 @@ async def refuse(scope: Scope, send: Send, error: DatabaseError) -> None:
     """503 while the database cannot be read; the next request looks again."""
     logger.error("%s", database_trouble(error))
     problem = NotReady("The gateway is not ready: its database cannot be read. Its log says why.")
-    await send_whole(send, 503, error_headers(problem), error_body(problem, dialect_of(scope["path"])))
+    dialect = dialect_of(scope["path"], client_headers(scope))
+    await send_whole(send, 503, error_headers(problem), error_body(problem, dialect))
 
 
 def database_trouble(error: DatabaseError) -> str:
@@ -92,4 +97,16 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
             return
 
 
-application = ProtocolTypeRouter({"http": http, "websocket": URLRouter([]), "lifespan": lifespan})
+async def no_socket(scope: Scope, receive: Receive, send: Send) -> None:
+    """There is no WebSocket at this path: said at once, so that a client soon tries plain HTTP."""
+    await receive()
+    await refuse_socket(scope, send, NotFound(f"There is no WebSocket at {scope['path']}; use HTTP."))
+
+
+websockets = URLRouter(
+    [
+        path("v1/realtime", RealtimeConsumer.as_asgi(gateway=runtime.parts)),
+        re_path("", no_socket),  # type: ignore[arg-type]  # an ASGI application, as Channels wants it
+    ]
+)
+application = ProtocolTypeRouter({"http": http, "websocket": websockets, "lifespan": lifespan})

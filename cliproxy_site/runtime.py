@@ -19,6 +19,7 @@ from management_api.config.watch import ConfigWatcher
 from providers.upstream.client import UpstreamClient
 from providers.upstream.timeouts import Timeouts
 from routing import client_keys
+from routing.bindings import DatabaseBindings
 from routing.discovery import Discovery
 from routing.live import LiveTable
 from routing.proxy.app import ProxyApplication
@@ -40,6 +41,7 @@ class Runtime:
         self._spool: Spool | None = None
         self._writer: UsageWriter | None = None
         self._client: UpstreamClient | None = None
+        self._bindings: DatabaseBindings | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._starting: asyncio.Lock | None = None
         self.proxy: ProxyApplication | None = None
@@ -54,6 +56,10 @@ class Runtime:
             if self.proxy is None:
                 self.proxy = await self._start()
         return self.proxy
+
+    async def parts(self) -> Gateway:
+        """What the proxy is made of, started if need be. Raises as ``start``."""
+        return (await self.start()).gateway
 
     async def _start(self) -> ProxyApplication:
         proxy = await self._build()
@@ -79,17 +85,18 @@ class Runtime:
         self._keep(Discovery(self._client).run(), "discovery")
         if settings.CONFIG_FILE:
             self._keep(ConfigWatcher(Path(settings.CONFIG_FILE)).run(), "config-watcher")
-        return ProxyApplication(
-            Gateway(
-                live=self._live,
-                state=self._state,
-                client=self._client,
-                ledger=self._spool,
-                digest=client_keys.digest,
-                clock=time.time,
-                body_limit=settings.BODY_LIMIT_BYTES,
-            )
+        self._bindings = DatabaseBindings()
+        gateway = Gateway(
+            live=self._live,
+            state=self._state,
+            client=self._client,
+            ledger=self._spool,
+            digest=client_keys.digest,
+            clock=time.time,
+            body_limit=settings.BODY_LIMIT_BYTES,
+            bindings=self._bindings,
         )
+        return ProxyApplication(gateway)
 
     def _keep(self, work: Coroutine[None, None, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)
@@ -104,6 +111,8 @@ class Runtime:
         if self._client is not None:
             await self._client.close()
         await self._live.stop()
+        if self._bindings is not None:
+            self._bindings.close()
         if self._writer is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._writer.stop)
 

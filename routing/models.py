@@ -154,6 +154,27 @@ class UsageRecord(models.Model):
         return f"{self.route_model} {self.status} {self.started_at:%Y-%m-%d %H:%M:%S}"
 
 
+class ObjectBinding(models.Model):
+    """A file, batch or video that a client made through the gateway. Only the credential that made it can
+    read it again, and only the client key that made it may."""
+
+    client_key = models.ForeignKey(ClientKey, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=16)
+    object_id = models.CharField(max_length=255)
+    credential = models.ForeignKey(Credential, on_delete=models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["client_key", "kind", "-id"], name="bindings_of_client_key")]
+        constraints = [
+            models.UniqueConstraint(fields=["client_key", "kind", "object_id"], name="binding_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.object_id}"
+
+
 class GatewaySettings(Owned):
     """The one row of settings that an admin may change while the gateway runs. Defaults: config.md §4."""
 

@@ -30,7 +30,7 @@ from cliproxy_site.servers.drain import StopSignals, run_stop_hook
 from cliproxy_site.servers.options import Announce, Application, Headers, Hook, Message, ServerOptions
 from cliproxy_site.servers.request import WIND_UP_S, GatewayRequest
 from cliproxy_site.servers.sockets import address_of
-from cliproxy_site.servers.websocket import SERVICE_RESTART, GatewayWebSocket
+from cliproxy_site.servers.websocket import SERVICE_RESTART, GatewayWebSocket, Inbox
 
 logger = logging.getLogger(__name__)
 
@@ -174,8 +174,9 @@ class GatewayDaphneServer(Server):  # type: ignore[misc]  # Daphne carries no ty
 
     def create_application(self, protocol: Any, scope: MutableMapping[str, Any]) -> asyncio.Queue[Message]:
         """Run the application for one WebSocket; called by Daphne's protocol."""
-        messages: asyncio.Queue[Message] = asyncio.Queue()
+        messages = Inbox(protocol)
         scope.setdefault("asgi", {"version": "3.0"})
+        scope.setdefault("extensions", {"websocket.http.response": {}})
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(
             self.application(scope, messages.get, partial(self.handle_reply, protocol))
         )

@@ -6,9 +6,10 @@ the original stays as the cause. A status of 400 and more is an answer here, not
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 import aiohttp
@@ -24,7 +25,9 @@ from providers.errors import (
 from providers.upstream.deadline import Deadline
 from providers.upstream.in_process import InProcessAnswer
 from providers.upstream.pools import Pools, check_host
+from providers.upstream.sockets import HandshakeRefused, UpstreamSocket
 from providers.upstream.timeouts import Timeouts
+from providers.upstream.transport import Transport
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 """A whole answer held in memory: images in base64 are tens of MB, more is a broken upstream."""
@@ -46,6 +49,10 @@ class UpstreamResponse(Protocol):
     async def close(self) -> None: ...
 
 
+Body = Callable[[], AsyncIterator[bytes]]
+"""A streamed request body: each call begins it anew, for a request may go out twice."""
+
+
 class UpstreamClient:
     """Holds the connection pools of one event loop; make one per process and pass it in."""
 
@@ -54,11 +61,19 @@ class UpstreamClient:
         self._pools = pools or Pools()
 
     async def open(
-        self, request: UpstreamRequest, *, proxy_url: str = "", adapter: Adapter | None = None
+        self,
+        request: UpstreamRequest,
+        *,
+        proxy_url: str = "",
+        adapter: Adapter | None = None,
+        body: Body | None = None,
     ) -> UpstreamResponse:
         """Send ``request`` and return when the answer's head is there.
 
-        Raises UpstreamUnreachable and UpstreamTimeout. Cancelling closes the connection.
+        With ``body`` that is streamed in place of ``request.body``, only as fast as the upstream takes it;
+        its length, when known, stands in the request's headers. Raises UpstreamUnreachable and
+        UpstreamTimeout, and the latter too when ``body`` yields nothing for as long as a first byte may
+        take. Cancelling closes the connection.
         """
         if adapter is not None and adapter.in_process:
             return InProcessAnswer.to(request, adapter)
@@ -68,7 +83,7 @@ class UpstreamClient:
         deadline = Deadline(self._timeouts.first_byte_s)
         try:
             with deadline:
-                response = await self._send(transport, request, url)
+                response = await self._send(transport, request, url, body, deadline)
         except TimeoutError as error:
             deadline.close()
             raise _timed_out("first_byte", self._timeouts.first_byte_s) from error
@@ -77,8 +92,34 @@ class UpstreamClient:
             raise
         return _HttpAnswer(response, deadline, self._timeouts)
 
+    async def connect(
+        self, request: UpstreamRequest, *, protocols: tuple[str, ...] = (), proxy_url: str = ""
+    ) -> UpstreamSocket:
+        """Open a WebSocket at ``request``'s URL (http or https), through the same pools as ``open``.
+
+        Raises UpstreamUnreachable, UpstreamTimeout, and HandshakeRefused for any answer but 101.
+        """
+        url = _parsed(request.url)
+        check_host(url.host)
+        transport = self._pools.transport(proxy_url, url.scheme, url.host)
+        assert isinstance(transport, Transport)  # noqa: S101  (the pools make no other)
+        try:
+            async with asyncio.timeout(self._timeouts.connect_s):
+                return await transport.connect(request.url, request.headers, protocols)
+        except TimeoutError as error:
+            raise _timed_out("connect", self._timeouts.connect_s) from error
+        except aiohttp.WSServerHandshakeError as error:
+            raise HandshakeRefused(error.status, error.headers) from error
+        except (httpx.HTTPError, aiohttp.ClientError, OSError, ValueError) as error:
+            raise mapped_error(error, self._timeouts) from error
+
     async def _send(
-        self, transport: httpx.AsyncBaseTransport, request: UpstreamRequest, url: httpx.URL
+        self,
+        transport: httpx.AsyncBaseTransport,
+        request: UpstreamRequest,
+        url: httpx.URL,
+        body: Body | None,
+        deadline: Deadline,
     ) -> httpx.Response:
         extensions = {"timeout": {"connect": self._timeouts.connect_s, "pool": self._timeouts.connect_s}}
         for is_last in (False, True):
@@ -86,7 +127,7 @@ class UpstreamClient:
                 request.method,
                 url,
                 headers=list(request.headers),
-                content=request.body,
+                content=request.body if body is None else self._paced(body(), deadline),
                 extensions=extensions,
             )
             try:
@@ -95,6 +136,12 @@ class UpstreamClient:
                 if is_last or not _was_stale(error):
                     raise mapped_error(error, self._timeouts) from error
         raise AssertionError("unreachable")
+
+    async def _paced(self, pieces: AsyncIterator[bytes], deadline: Deadline) -> AsyncIterator[bytes]:
+        """The wait for the first byte begins anew with every piece sent."""
+        async for piece in pieces:
+            yield piece
+            deadline.extend(self._timeouts.first_byte_s)
 
     async def close(self) -> None:
         await self._pools.close()
@@ -229,4 +276,4 @@ def mapped_error(error: BaseException, timeouts: Timeouts) -> UpstreamError:
     return UpstreamUnreachable("the upstream cannot be reached")
 
 
-__all__ = ["Timeouts", "UpstreamClient", "UpstreamResponse", "mapped_error"]
+__all__ = ["Body", "Timeouts", "UpstreamClient", "UpstreamResponse", "mapped_error"]

@@ -1,4 +1,4 @@
-"""httpx's transport interface over aiohttp, trimmed for a proxy that sends whole bodies.
+"""httpx's transport interface over aiohttp, trimmed for a proxy that mostly sends whole bodies.
 
 A subclass of httpx-aiohttp's transport: same session, same response stream, but headers go over without
 being decoded, normalised and encoded again, and proxy logins travel as a header (aiohttp 3.14 deprecates
@@ -18,6 +18,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from providers.errors import UpstreamUnreachable
+from providers.upstream.sockets import HEARTBEAT_S, MAX_MESSAGE_BYTES, UpstreamSocket
 
 
 class Transport(AiohttpTransport):  # type: ignore[misc]  # the library ships no types
@@ -35,12 +36,18 @@ class Transport(AiohttpTransport):  # type: ignore[misc]  # the library ships no
                 self._proxy_headers = CIMultiDict({"proxy-authorization": f"Basic {login}"})
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request whose body is in memory. Raises aiohttp's own errors."""
+        """Send a request. Raises aiohttp's own errors."""
         limits = request.extensions["timeout"]
         url = str(request.url)
         if self._proxy is not None and self._proxy_headers is not None and url.startswith("http:"):
             # Without a tunnel the proxy reads the request itself, its login included.
             request.headers.update(self._proxy_headers)
+        body: bytes | httpx.AsyncByteStream | httpx.SyncByteStream | None
+        if isinstance(request.stream, httpx.ByteStream):
+            body = request.content or None
+        else:
+            body = request.stream
+            request.headers.pop("transfer-encoding", None)  # httpx's; aiohttp sets its own
         try:
             response = await self.client.request(
                 request.method,
@@ -48,7 +55,7 @@ class Transport(AiohttpTransport):  # type: ignore[misc]  # the library ships no
                 headers=CIMultiDict(
                     (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw
                 ),
-                data=request.content or None,
+                data=body,
                 allow_redirects=False,
                 timeout=_timeout(limits["connect"]),
                 proxy=self._proxy,
@@ -59,6 +66,21 @@ class Transport(AiohttpTransport):  # type: ignore[misc]  # the library ships no
         return httpx.Response(
             response.status, headers=response.raw_headers, stream=AiohttpResponseStream(response)
         )
+
+    async def connect(
+        self, url: str, headers: tuple[tuple[str, str], ...], protocols: tuple[str, ...]
+    ) -> UpstreamSocket:
+        """Open a WebSocket. Raises aiohttp's own errors."""
+        socket = await self.client.ws_connect(
+            _yarl(url),
+            headers=CIMultiDict(headers),
+            protocols=protocols,
+            proxy=self._proxy,
+            proxy_headers=self._proxy_headers,
+            max_msg_size=MAX_MESSAGE_BYTES,
+            heartbeat=HEARTBEAT_S,
+        )
+        return UpstreamSocket(socket)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -18,6 +18,8 @@ from routing.proxy.counting import CountingExchange
 from routing.proxy.endpoints import POSTS, Endpoint, dialect_of, gemini_endpoint, normal_path
 from routing.proxy.exchange import Exchange, own_query
 from routing.proxy.gateway import Gateway
+from routing.proxy.relay.endpoints import is_relayed
+from routing.proxy.relay.exchange import Relay
 from routing.proxy.wire import (
     Headers,
     Receive,
@@ -55,6 +57,10 @@ class ProxyApplication:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
+    @property
+    def gateway(self) -> Gateway:
+        return self._gateway
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
         endpoint = POSTS.get(path)
@@ -63,6 +69,9 @@ class ProxyApplication:
             endpoint = POSTS.get(path) or gemini_endpoint(path, _query(scope))
         if endpoint is not None and scope["method"] == "POST":
             await self._exchange(endpoint)(self._gateway, scope, receive, send, endpoint).run()
+            return
+        if is_relayed(path):
+            await Relay(self._gateway, scope, receive, send, path).run()
             return
         headers = client_headers(scope)
         dialect = endpoint.dialect if endpoint is not None else dialect_of(path, headers)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from providers.upstream.client import UpstreamClient
+from routing.core.bindings import BindingStore, MemoryBindings
 from routing.core.state import RoutingState
 from routing.core.table import RoutingTable
 from routing.proxy.metrics import Metrics
@@ -31,3 +32,5 @@ class Gateway:
     clock: Callable[[], float]
     body_limit: int
     metrics: Metrics = field(default_factory=Metrics)
+    bindings: BindingStore = field(default_factory=MemoryBindings)
+    """Which credential holds an object that a client made."""

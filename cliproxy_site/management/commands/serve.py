@@ -125,14 +125,19 @@ class Command(BaseCommand):
 
 
 def _limits() -> dict[str, Any]:
+    from routing.proxy.endpoints import dialect_of
     from routing.proxy.intake import too_large
-    from routing.proxy.wire import dialect_of, error_body
+    from routing.proxy.wire import client_headers, error_body
 
     limit = settings.BODY_LIMIT_BYTES
+
+    def refusal(path: str, headers: list[tuple[bytes, bytes]]) -> bytes:
+        return error_body(too_large(limit), dialect_of(path, client_headers({"headers": headers})))
+
     return {
         "body_limit": limit,
         "drain_timeout_s": settings.DRAIN_TIMEOUT_S,
-        "too_large": lambda path, headers: error_body(too_large(limit), dialect_of(path)),
+        "too_large": refusal,
     }
 
 

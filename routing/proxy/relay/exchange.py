@@ -1,0 +1,244 @@
+"""One request to an endpoint beside generation, in the same six steps: authenticate, read, resolve, attempt,
+stream, record. What is an attempt, and who may be asked, follows from the endpoint's ``Way``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import parse_qs, parse_qsl, urlencode
+
+import msgspec
+
+from providers.adapters.relay import can_relay
+from providers.errors import ClientError, UpstreamError, UpstreamRefused
+from providers.values import Format, RefusalKind
+from routing.core.resolve import Candidate
+from routing.core.table import ClientEntry, RoutingTable
+from routing.proxy.access import authenticate
+from routing.proxy.endpoints import CHAT
+from routing.proxy.gateway import Gateway
+from routing.proxy.intake import read_body
+from routing.proxy.presence import Presence
+from routing.proxy.relay import embeddings, listing, objects
+from routing.proxy.relay.answer import PassingAnswer, WholeAnswer
+from routing.proxy.relay.call import RelayCall
+from routing.proxy.relay.endpoints import Target, UnknownPath, Way, find_target
+from routing.proxy.relay.payload import EMPTY, MULTIPART, JsonPayload, Payload, UploadPayload
+from routing.proxy.relay.routed import Routed
+from routing.proxy.relay.upload import Upload
+from routing.proxy.wire import Headers, Receive, Scope, Send, error_body, send_json, send_whole
+
+PROVIDER_HEADER = "x-cliproxy-provider"
+Answer = WholeAnswer | PassingAnswer
+
+
+class Relay(Routed):
+    """Serves one request. Make one per request and ``run`` it once."""
+
+    def __init__(self, gateway: Gateway, scope: Scope, receive: Receive, send: Send, path: str) -> None:
+        super().__init__(gateway, scope, receive, send, CHAT)
+        self._path = path
+        self._method: str = scope["method"]
+        self._query: str = scope.get("query_string", b"").decode("latin-1")
+        self._upload: Upload | None = None
+        if self._headers.get("content-type", "").lower().startswith(MULTIPART):
+            self._upload = Upload(receive, self._headers, gateway.body_limit)
+            self._receive = self._upload.departure
+
+    async def run(self) -> None:
+        try:
+            await super().run()
+        finally:
+            if self._upload is not None:
+                self._upload.close()
+
+    async def _serve(self, presence: Presence) -> None:
+        gateway, record = self._gateway, self._record
+        table = gateway.live.table
+        client = authenticate(table, self._headers, gateway.digest, gateway.clock())
+        record.client = client
+        target = find_target(self._path, self._method)
+        if target is None:
+            raise UnknownPath(f"There is no {self._method} {self._path} here.")
+        record.route_model = self._path
+        payload = await self._read(target)
+        presence.begin()
+        if target.way is Way.LIST:
+            await self._list(table, client, target)
+            return
+        answer = await self._answered(table, client, target, payload)
+        if isinstance(answer, WholeAnswer):
+            await self._send_answer(client, target, answer)
+        else:
+            await self._pass(answer)
+
+    # --- read ------------------------------------------------------------------------------
+
+    async def _read(self, target: Target) -> Payload:
+        """The body: JSON whole, multipart only as far as the model; nothing of a request without one."""
+        if self._method != "POST":
+            return EMPTY
+        upload = self._upload
+        if upload is None:
+            if target.way is Way.PROVIDER:
+                raise ClientError("Upload a file as multipart/form-data.", param="file")
+            raw = await read_body(self._receive, self._headers, self._gateway.body_limit)
+            return JsonPayload(raw, target.default_model)
+        upload.check_length()
+        if target.way is not Way.MODEL:
+            return UploadPayload(upload, None)
+        return await UploadPayload.read(upload, self._headers["content-type"], target.default_model)
+
+    def _call(self, target: Target, payload: Payload, model: str = "") -> RelayCall:
+        kept = [pair for pair in parse_qsl(self._query, keep_blank_values=True) if pair[0] != "provider"]
+        return RelayCall(
+            client=self._gateway.client,
+            method=self._method,
+            path=target.path + (f"?{urlencode(kept)}" if kept else ""),
+            headers=self._headers,
+            payload=payload,
+            upload=self._upload,
+            model=model,
+        )
+
+    # --- resolve and attempt ---------------------------------------------------------------
+
+    async def _answered(
+        self, table: RoutingTable, client: ClientEntry, target: Target, payload: Payload
+    ) -> Answer:
+        if target.way is Way.MODEL:
+            return await self._by_its_model(table, client, target, payload)
+        if target.way is Way.PROVIDER:
+            query = parse_qs(self._query)
+            wanted = self._headers.get(PROVIDER_HEADER, "") or query.get("provider", [""])[-1]
+            gateway = self._gateway
+            candidates = objects.provider_candidates(
+                table, gateway.state, client, wanted.strip(), target.kind, gateway.clock()
+            )
+            return await self._from(table, candidates, self._call(target, payload))
+        kind, object_id = target.kind, target.object_id
+        if target.way is Way.INPUT_FILE:
+            kind, object_id = "file", input_file_of(payload)
+        store = self._gateway.bindings
+        binding, candidate = await objects.bound_candidate(table, store, client, kind, object_id)
+        answer = await self._from(table, [candidate], self._call(target, payload))
+        if self._method == "DELETE":
+            await store.forget(binding)
+        return answer
+
+    async def _by_its_model(
+        self, table: RoutingTable, client: ClientEntry, target: Target, payload: Payload
+    ) -> Answer:
+        model = payload.model
+        if not model:
+            raise ClientError("The field `model` is missing.", param="model")
+        self._record.route_model = model
+        clock = self._gateway.clock
+        call = self._call(target, payload, model)
+        if target.path == "/embeddings" and isinstance(payload, JsonPayload):
+            embedding = embeddings.EmbeddingCall(call, payload)
+
+            async def embed(candidate: Candidate) -> Answer:
+                answer = await embedding.attempt(candidate, clock())
+                self._record.dropped = embedding.dropped
+                return answer
+
+            return await self._by_model(table, client, model, embeddings.is_fit, embed)
+
+        async def relay(candidate: Candidate) -> Answer:
+            return await call.attempt(candidate, clock())
+
+        return await self._by_model(table, client, model, can_relay, relay)
+
+    async def _from(self, table: RoutingTable, candidates: list[Candidate], call: RelayCall) -> Answer:
+        """One round: what belongs to no model is not worth a wait for a cooldown's end."""
+
+        async def relay(candidate: Candidate) -> Answer:
+            return await call.attempt(candidate, self._gateway.clock())
+
+        return await self._first_answer(candidates, table.settings, relay)
+
+    # --- lists -----------------------------------------------------------------------------
+
+    async def _list(self, table: RoutingTable, client: ClientEntry, target: Target) -> None:
+        async def read(candidate: Candidate, object_id: str) -> bytes | None:
+            path = f"{target.path}/{object_id}"
+            call = self._call(msgspec.structs.replace(target, path=path), EMPTY)
+            call = msgspec.structs.replace(call, path=path)
+            try:
+                answer = await self._from(table, [candidate], call)
+            except UpstreamRefused as error:
+                if error.refusal.kind is RefusalKind.NOT_FOUND:
+                    return None
+                raise
+            if isinstance(answer, PassingAnswer):
+                await answer.close()
+                return None
+            credential_id = candidate.credential.id
+            store = self._gateway.bindings
+            await objects.keep_made(store, client, credential_id, target.kind, answer.body, is_new=False)
+            return answer.body
+
+        page = objects.read_page(self._query)
+        found = await listing.own_objects(table, self._gateway.bindings, client, target.kind, page, read)
+        headers = self._answer_headers()
+        self._has_answered = True
+        self._finish(200, "ok")
+        await send_json(self._send, 200, found, headers)
+
+    # --- stream and record -----------------------------------------------------------------
+
+    async def _send_answer(self, client: ClientEntry, target: Target, answer: WholeAnswer) -> None:
+        record = self._record
+        record.usage = answer.usage
+        if target.kind and record.served_by is not None:
+            # Before the client can know the id, so that its next request finds the hold.
+            await objects.keep_made(
+                self._gateway.bindings,
+                client,
+                record.served_by.credential.id,
+                target.kind,
+                answer.body,
+                is_new=target.makes,
+            )
+        headers = [(b"content-type", answer.content_type.encode("latin-1")), *self._answer_headers()]
+        self._has_answered = True
+        self._finish(answer.status, "ok")
+        await send_whole(self._send, answer.status, headers, answer.body)
+
+    async def _pass(self, answer: PassingAnswer) -> None:
+        """Send pieces as they come. A cut ends the connection early, or tells of itself inside events."""
+        send, record = self._send, self._record
+        record.is_stream = answer.is_events
+        extra: Headers = (
+            [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")] if answer.is_events else []
+        )
+        headers = [*answer.headers(), *extra, *self._answer_headers()]
+        self._has_answered = True
+        try:
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            try:
+                async for piece in answer.pieces():
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+            except UpstreamError as error:
+                record.usage = answer.usage
+                self._note_cut(error)
+                self._finish(answer.status, "cut", error.code or "")
+                if not answer.is_events:
+                    raise  # nothing more is sent, so the server breaks the connection
+                event = b"data: " + error_body(error, Format.OPENAI) + b"\n\n"
+                await send({"type": "http.response.body", "body": event})
+                return
+            record.usage = answer.usage
+            self._finish(answer.status, "ok")
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            await asyncio.shield(answer.close())
+
+
+def input_file_of(payload: Payload) -> str:
+    """The file that a new batch names. Raises ClientError."""
+    name = payload.text("input_file_id") if isinstance(payload, JsonPayload) else ""
+    if not name:
+        raise ClientError("The field `input_file_id` is missing.", param="input_file_id")
+    return name
