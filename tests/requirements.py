@@ -12,14 +12,24 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).resolve().parent
-AIMOCK = TESTS / "node_modules" / "@copilotkit" / "aimock" / "dist" / "cli.js"
+NODE_MODULES = TESTS / "node_modules"
+AIMOCK = NODE_MODULES / "@copilotkit" / "aimock" / "dist" / "cli.js"
+PACKAGES = {
+    "aimock": AIMOCK,
+    "claude-code": NODE_MODULES / "@anthropic-ai" / "claude-code" / "cli-wrapper.cjs",
+    "codex": NODE_MODULES / "@openai" / "codex" / "bin" / "codex.js",
+    "gemini-cli": NODE_MODULES / "@google" / "gemini-cli" / "bundle" / "gemini.js",
+    "openai-node": NODE_MODULES / "openai" / "index.js",
+    "anthropic-node": NODE_MODULES / "@anthropic-ai" / "sdk" / "index.js",
+}
+"""What ``node`` runs, or a file whose presence says that the package is installed."""
 
 
 def requires(*names: str) -> None:
     """Skip the running test unless every named thing is here.
 
     Names: ``chromium``, ``postgresql`` and ``redis`` (a server of ours, by environment), ``node``,
-    ``aimock``, ``curl``, ``nginx``, ``wrk``.
+    ``curl``, ``nginx``, ``wrk``, and the npm packages of PACKAGES.
     """
     for name in names:
         if reason := missing(name):
@@ -35,10 +45,10 @@ def missing(name: str) -> str:
             return _unless_set("CLIPROXY_TEST_POSTGRES_URL", "a PostgreSQL server")
         case "redis":
             return _unless_set("CLIPROXY_TEST_REDIS_URL", "a Redis server")
-        case "aimock":
+        case _ if name in PACKAGES:
             if not shutil.which("node"):
                 return "Node is not installed"
-            return "" if AIMOCK.exists() else "aimock is not installed (npm ci in tests/)"
+            return "" if PACKAGES[name].exists() else f"{name} is not installed (npm ci in tests/)"
         case "chromium" | "curl" | "node" | "nginx" | "wrk":
             return "" if shutil.which(name) else f"{name} is not installed"
         case _:
