@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from providers.translation.codec import Capabilities, MalformedRequest
-from providers.translation.model import Json, ReasoningConfig, Usage
+from providers.translation.model import ErrorInfo, Json, ReasoningConfig, Usage
 from providers.values import Format
 
 Headers = tuple[tuple[str, str], ...]
@@ -70,6 +70,8 @@ class ParsedBody(msgspec.Struct, frozen=True, kw_only=True):
 class StreamWatch(Protocol):
     """Stands beside one passing stream."""
 
+    content_type: str
+    """Of what is forwarded."""
     usage: Usage | None
     is_complete: bool
     """A terminator or a stop reason was seen: closing now is a clean end."""
@@ -84,8 +86,8 @@ class StreamWatch(Protocol):
     def flush(self) -> bytes:
         """What was held back, at the upstream's end, and the terminator if a complete stream lacks it."""
 
-    def failure(self, event: bytes) -> bytes:
-        """``event``, which tells an error of our own, so that it can follow what was forwarded already."""
+    def failure(self, info: ErrorInfo) -> bytes:
+        """The in-stream form of an error of our own, so that it can follow what was forwarded already."""
 
 
 class Passthrough(Protocol):
@@ -203,12 +205,17 @@ def payload_of(event: bytes) -> bytes:
     return b"\n".join(lines)
 
 
+EVENT_STREAM = "text/event-stream; charset=utf-8"
+
+
 class EventWatch:
     """Base of the watches of formats whose stream consists of typed events.
 
     With nothing to edit, chunks pass as they come and are looked at beside; to edit, whole events are
     needed, so a partial one waits for its rest. A subclass says what it looks for.
     """
+
+    content_type = EVENT_STREAM
 
     def __init__(self, *, edits: bool) -> None:
         self.usage: Usage | None = None
@@ -245,8 +252,12 @@ class EventWatch:
         ending = self.terminator()
         return held + (b"" if has_gap or not ending else b"\n\n") + ending
 
-    def failure(self, event: bytes) -> bytes:
-        return behind_tail(event, b"" if self._edits else self._tail)
+    def failure(self, info: ErrorInfo) -> bytes:
+        return behind_tail(self.error_event(info), b"" if self._edits else self._tail)
+
+    def error_event(self, info: ErrorInfo) -> bytes:
+        """``info`` as an event of the format."""
+        raise NotImplementedError
 
     def look(self, events: bytes) -> None:
         """Find usage and end in whole events, with as few scans as will do."""

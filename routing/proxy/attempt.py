@@ -302,13 +302,7 @@ class Attempt:
         if b'"error"' in first[:400] and (body := passthrough.leading_error(first)):
             raise self._reported(body)
         watch = passthrough.watch(parsed, parsed.model if self._candidate.force_mapping else None)
-        context = self._context()
-        if not parsed.is_array:
-            return PassingStream(response, chunks, first, watch, CODECS[self._format].stream_encoder(context))
-        content_type = CODECS[self._format].stream_encoder(context).content_type
-        # The watch does the framing, so it is given events, also of our own errors.
-        encoder = CODECS[self._format].stream_encoder(msgspec.structs.replace(context, is_array=False))
-        return PassingStream(response, chunks, first, watch, encoder, content_type)
+        return PassingStream(response, chunks, first, watch)
 
     async def _unstreamed(self, response: UpstreamResponse) -> Delivery:
         """The upstream answered a stream request with something else: a stream in another framing, a whole

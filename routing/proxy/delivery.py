@@ -76,10 +76,8 @@ class PassingStream:
         chunks: AsyncIterator[bytes],
         first: bytes,
         watch: StreamWatch,
-        encoder: StreamEncoder,
-        content_type: str = "text/event-stream; charset=utf-8",
     ) -> None:
-        self.content_type = content_type
+        self.content_type = watch.content_type
         self.usage: Usage | None = None
         self.is_final = False
         self.has_failed = False
@@ -87,7 +85,6 @@ class PassingStream:
         self._chunks = chunks
         self._first = first
         self._watch = watch
-        self._encoder = encoder
 
     async def pieces(self) -> AsyncIterator[bytes]:
         watch = self._watch
@@ -114,7 +111,7 @@ class PassingStream:
         yield rest
 
     def error(self, info: ErrorInfo) -> bytes:
-        return self._watch.failure(self._encoder.error(info))
+        return self._watch.failure(info)
 
     async def close(self) -> None:
         self.usage = self._watch.usage

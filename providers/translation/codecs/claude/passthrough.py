@@ -14,8 +14,10 @@ from providers.translation.codec import Capabilities
 from providers.translation.codecs.claude import carrier
 from providers.translation.codecs.claude.encode_blocks import Encoding
 from providers.translation.codecs.claude.encode_reasoning import encode_reasoning
+from providers.translation.codecs.claude.errors import encode_error
 from providers.translation.codecs.claude.outcome import decode_usage, merge_raw_usage
-from providers.translation.model import Json, ReasoningConfig, Request, Usage
+from providers.translation.json_text import dump_bytes
+from providers.translation.model import ErrorInfo, Json, ReasoningConfig, Request, Usage
 from providers.translation.names import IDENTITY
 from providers.translation.passthrough import (
     BAD_JSON,
@@ -200,6 +202,9 @@ class Watch(EventWatch):
         message["model"] = raw_json(self._model)
         fields["message"] = raw_json(message)
         return msgspec.json.encode(fields)
+
+    def error_event(self, info: ErrorInfo) -> bytes:
+        return frame(dump_bytes(encode_error(info)), "error")
 
     def terminator(self) -> bytes:
         return frame(b'{"type":"message_stop"}', "message_stop")

@@ -11,13 +11,14 @@ import msgspec
 
 from providers.errors import UpstreamProtocolError
 from providers.translation.codec import Capabilities, MalformedRequest
-from providers.translation.codecs.gemini.errors import error_of
+from providers.translation.codecs.gemini.errors import encode_error, error_of
 from providers.translation.codecs.gemini.fields import Fields
-from providers.translation.codecs.gemini.framing import ArrayWriter
+from providers.translation.codecs.gemini.framing import CONTENT_TYPE, ArrayWriter
 from providers.translation.codecs.gemini.outcome import UNSPECIFIED, decode_usage
 from providers.translation.codecs.gemini.signatures import TAGGED, from_client
 from providers.translation.codecs.gemini.thinking import encode_thinking
-from providers.translation.model import Json, ReasoningConfig, Usage
+from providers.translation.json_text import dump_bytes
+from providers.translation.model import ErrorInfo, Json, ReasoningConfig, Usage
 from providers.translation.passthrough import (
     BAD_JSON,
     FIELDS,
@@ -34,6 +35,7 @@ from providers.translation.passthrough import (
     read_model,
     split_events,
 )
+from providers.translation.sse import frame
 from providers.values import Format
 
 BINDING = ("cachedContent", "cached_content")
@@ -221,6 +223,9 @@ class Watch(EventWatch):
         if is_blocked or any(one.finishReason not in UNSPECIFIED for one in chunk.candidates or ()):
             self.is_complete = True
 
+    def error_event(self, info: ErrorInfo) -> bytes:
+        return frame(dump_bytes(encode_error(info)))
+
     def edit(self, payload: bytes) -> bytes:
         try:
             fields = FIELDS.decode(payload)
@@ -235,6 +240,8 @@ class Watch(EventWatch):
 class ArrayWatch(Watch):
     """For a client that wants the stream as one JSON array: the same JSON texts, framed as its elements."""
 
+    content_type = CONTENT_TYPE
+
     def __init__(self, model: str | None = None) -> None:
         super().__init__(model, edits=True)
         self._writer = ArrayWriter()
@@ -248,5 +255,5 @@ class ArrayWatch(Watch):
     def flush(self) -> bytes:
         return super().flush() + self._writer.close()
 
-    def failure(self, event: bytes) -> bytes:
-        return self._writer.element(payload_of(event)) + self._writer.close()
+    def failure(self, info: ErrorInfo) -> bytes:
+        return self._writer.element(dump_bytes(encode_error(info))) + self._writer.close()

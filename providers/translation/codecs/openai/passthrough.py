@@ -11,10 +11,13 @@ import msgspec
 
 from providers.errors import UpstreamProtocolError
 from providers.translation.codec import Capabilities
+from providers.translation.codecs.openai.errors import encode_error
 from providers.translation.codecs.openai.outcome import decode_usage
-from providers.translation.model import Json, ReasoningConfig, Usage
+from providers.translation.json_text import dump_bytes
+from providers.translation.model import ErrorInfo, Json, ReasoningConfig, Usage
 from providers.translation.passthrough import (
     BAD_JSON,
+    EVENT_STREAM,
     FIELDS,
     KEPT_LOOK,
     LONGEST_LOOK,
@@ -31,6 +34,7 @@ from providers.translation.passthrough import (
     read_stream,
     split_events,
 )
+from providers.translation.sse import frame
 from providers.values import Format
 
 
@@ -171,6 +175,8 @@ class Watch:
     then a partial event waits for its rest.
     """
 
+    content_type = EVENT_STREAM
+
     def __init__(self, *, strips_usage: bool = False, model: str | None = None) -> None:
         self.usage: Usage | None = None
         self.is_complete = False
@@ -209,8 +215,8 @@ class Watch:
         has_gap = not rest.strip() or held.endswith(b"\n\n")
         return held + (b"" if has_gap else b"\n\n") + b"data: [DONE]\n\n"
 
-    def failure(self, event: bytes) -> bytes:
-        return behind_tail(event, b"" if self._edits else self._tail)
+    def failure(self, info: ErrorInfo) -> bytes:
+        return behind_tail(frame(dump_bytes(encode_error(info))), b"" if self._edits else self._tail)
 
     def _look(self, events: bytes) -> tuple[int, int] | None:
         """Find the usage and the end in whole events, with as few scans as will do.
@@ -220,6 +226,8 @@ class Watch:
         # rfind, because CPython searches backwards several times faster than forwards (3.11: 1.4 against
         # 6 us in 16 KiB of chunks).
         span = self._find_usage(events)
+        if events.startswith(ERRORS):  # only at the head: one look per chunk is all that this is worth
+            self.is_done = self.has_failed = True
         if events.rfind(b"[DONE]") >= 0 and _is_terminated(events):
             self.is_complete = self.is_done = True
         elif not self.is_complete:
@@ -266,6 +274,9 @@ class Watch:
         fields["model"] = raw_json(self._model)
         return head + b"data: " + msgspec.json.encode(fields) + b"\n\n"
 
+
+ERRORS = (b'data: {"error":', b'data:{"error":')
+"""How an event begins in which the upstream tells of its failure."""
 
 FINISHED = (b'"finish_reason":"', b'"finish_reason": "')
 """A finish reason that is a string and not null, in the two spellings of JSON that are in use."""

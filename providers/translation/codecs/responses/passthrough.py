@@ -7,14 +7,18 @@ taken out of ``input`` when it is there: OpenAI could not read it. Facts: OpenAI
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from providers.errors import UpstreamProtocolError
 from providers.translation.codec import Capabilities
 from providers.translation.codecs.responses import carrier
+from providers.translation.codecs.responses.errors import error_fields
 from providers.translation.codecs.responses.outcome import decode_usage
 from providers.translation.codecs.responses.reasoning import effort_of
-from providers.translation.model import Json, ReasoningConfig, Usage
+from providers.translation.json_text import dump_bytes
+from providers.translation.model import ErrorInfo, Json, ReasoningConfig, Usage
 from providers.translation.passthrough import (
     BAD_JSON,
     FIELDS,
@@ -30,11 +34,13 @@ from providers.translation.passthrough import (
     read_model,
     read_stream,
 )
+from providers.translation.sse import frame
 from providers.values import Format
 
 BINDING = ("previous_response_id", "conversation", "prompt", "background")
 """What only an upstream of this format can honour: state that it keeps, work that it does later."""
 
+_NUMBER = re.compile(rb'"sequence_number": ?([0-9]{1,9})')
 _ENDINGS = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
 _MARKS = (b"response.completed", b"response.incomplete", b"response.failed", b'"error"')
 
@@ -145,8 +151,18 @@ class Watch(EventWatch):
     def __init__(self, model: str | None = None) -> None:
         super().__init__(edits=model is not None)
         self._model = model
+        self._last = b""
+
+    def error_event(self, info: ErrorInfo) -> bytes:
+        body = {"type": "error", **error_fields(info), "sequence_number": self._next_number()}
+        return frame(dump_bytes(body), "error")
+
+    def _next_number(self) -> int:
+        numbers = _NUMBER.findall(self._last)
+        return int(numbers[-1]) + 1 if numbers else 0
 
     def look(self, events: bytes) -> None:
+        self._last = events
         for mark in _MARKS:
             at = events.find(mark)
             while at >= 0 and not self.is_done:

@@ -1,0 +1,42 @@
+"""Every pair: an SDK that speaks one format, an upstream that speaks another, the proxy between."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from providers.values import Format
+from tests.integration.proxy.pairs.clients import CLIENTS
+
+ADAPTERS = {
+    Format.OPENAI: ("openai-compatibility", "/v1"),
+    Format.RESPONSES: ("codex", "/v1"),
+    Format.CLAUDE: ("claude", ""),
+    Format.GEMINI: ("gemini", ""),
+}
+
+
+@pytest.fixture(params=CLIENTS, ids=lambda kind: f"from-{kind.format}")
+async def client(request, proxy) -> AsyncIterator[Any]:
+    made = request.param(proxy.url)
+    yield made
+    await made.close()
+
+
+@pytest.fixture(params=list(Format), ids=lambda format_: f"to-{format_}")
+def spoken(request) -> Format:
+    """The format of the upstream."""
+    return request.param
+
+
+@pytest.fixture
+def offered(proxy, upstream) -> Callable[..., Any]:
+    """Offers the model ``m`` (``up`` upstream) from the double, in a format."""
+
+    def offer(format_: Format, model: str = "m", member: str = "up", **changes: Any) -> Any:
+        adapter, path = ADAPTERS[format_]
+        return proxy.offer(model, upstream.url + path, member, adapter=adapter, **changes)
+
+    return offer
