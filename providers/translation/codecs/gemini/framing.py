@@ -89,6 +89,7 @@ class ArrayReader:
 
     def _element(self, text: bytes) -> SseEvent:
         try:
-            return SseEvent(None, text.decode())
+            # A line end in JSON text stands outside strings, and would end the line of an event.
+            return SseEvent(None, text.replace(b"\r", b" ").replace(b"\n", b" ").decode())
         except UnicodeDecodeError as error:
             raise UpstreamProtocolError("the upstream's stream is not UTF-8") from error

@@ -253,7 +253,9 @@ class ArrayWatch(Watch):
         return written + (self._writer.close() if self.is_done else b"")
 
     def flush(self) -> bytes:
-        return super().flush() + self._writer.close()
+        """Only a complete array is closed; a cut one is, by ``failure``, behind the error."""
+        rest = super().flush()
+        return rest + self._writer.close() if self.is_complete else rest
 
     def failure(self, info: ErrorInfo) -> bytes:
         return self._writer.element(dump_bytes(encode_error(info))) + self._writer.close()
