@@ -103,6 +103,7 @@ def welcome(environ: Mapping[str, str] = os.environ) -> Welcome:
         users = get_user_model()
         is_first = not users._default_manager.filter(is_superuser=True).exists()
         if is_first:
+            sealed.KEYRING.ensure()
             made.admin_password = environ.get("CLIPROXY_ADMIN_PASSWORD", "") or secrets.token_urlsafe(12)
             users._default_manager.create_superuser(ADMIN_NAME, password=made.admin_password)
             made.providers = _from_environment(environ)

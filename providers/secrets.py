@@ -62,12 +62,15 @@ class Keyring:
             self._newest = key_id(keys[0]) if keys else ""
             self._read_from = read_from
 
-    def seal(self, plain: str) -> str:
-        newest, ciphers = self._current()
-        if not newest:
+    def ensure(self) -> None:
+        """Make the first key when there is none yet."""
+        if not self._current()[0]:
             _add_key(self._path, only_first=True)
             self.load()
-            newest, ciphers = self._current()
+
+    def seal(self, plain: str) -> str:
+        self.ensure()
+        newest, ciphers = self._current()
         return f"{newest}:{ciphers[newest].encrypt(plain.encode()).decode()}"
 
     def _current(self) -> tuple[str, dict[str, Fernet]]:

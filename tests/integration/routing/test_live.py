@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import InterfaceError, OperationalError, connections
+from django.db import InterfaceError, OperationalError, connections, transaction
 
 from providers.models import Credential, CredentialCooldown, CredentialHealth
 from providers.values import RefusalKind
@@ -31,7 +31,7 @@ def in_thread(work):
 
     def patient(*arguments, **named):
         for _ in range(50):
-            with suppress(OperationalError):
+            with suppress(OperationalError), transaction.atomic():
                 return work(*arguments, **named)
             time.sleep(0.01)
         return work(*arguments, **named)

@@ -7,6 +7,7 @@ import time
 
 import httpx
 import pytest
+from django.db import connections
 from django.db.backends.utils import CursorWrapper
 
 from providers.upstream.client import UpstreamClient
@@ -86,5 +87,6 @@ async def test_twenty_requests_run_no_query(upstream, statements, tmp_path, stre
         assert len(spool.pending()[0]) == 20
     finally:
         await live.stop()
+        await in_thread(connections.close_all)()
         await client.close()
         spool.close()

@@ -34,9 +34,9 @@ def test_the_secrets_are_printed_once_and_the_printed_line_streams(start_gateway
     assert mode(first.data_dir) == 0o700
     private = [path for path in first.data_dir.rglob("*") if path.is_file()]
     assert {mode(path) for path in private} == {0o600}
-    assert {"secret_key", "client_key_pepper", "gateway.sqlite3"} <= {path.name for path in private} | {
-        "gateway.sqlite3" if first.environment.get("DATABASE_URL") else ""
-    }
+    assert {"secret_key", "client_key_pepper", "encryption_keys", "gateway.sqlite3"} <= {
+        path.name for path in private
+    } | {"gateway.sqlite3" if first.environment.get("DATABASE_URL") else ""}
 
     second = start_gateway(config=None)
     assert "password" not in second.log

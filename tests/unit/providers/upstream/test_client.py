@@ -261,3 +261,31 @@ async def test_cancelling_closes_the_connection(client):
         with pytest.raises(asyncio.CancelledError):
             await task
         await asyncio.wait_for(closed.wait(), 1)
+
+
+async def test_a_compressed_answer_is_read_though_none_was_asked_for():
+    from aiohttp import web
+
+    async def compressed(request: web.Request) -> web.Response:
+        response = web.json_response({"id": "1"})
+        response.enable_compression(web.ContentCoding.gzip)
+        return response
+
+    app = web.Application()
+    app.router.add_post("/", compressed)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    client = UpstreamClient(Timeouts())
+    port = runner.addresses[0][1]
+    answer = await client.open(
+        UpstreamRequest(
+            method="POST", url=f"http://127.0.0.1:{port}/", headers=(("accept-encoding", "gzip"),), body=b"{}"
+        )
+    )
+    try:
+        assert await answer.read() == b'{"id": "1"}'
+    finally:
+        await answer.close()
+        await client.close()
+        await runner.cleanup()
