@@ -87,8 +87,11 @@ class _Counts(msgspec.Struct):
     total_tokens: int | None = None
 
 
+NULL = msgspec.Raw(b"null")
+
+
 class _Body(msgspec.Struct):
-    usage: msgspec.Raw | None = None
+    usage: msgspec.Raw = NULL
 
 
 _BODY = msgspec.json.Decoder(_Body)
@@ -99,10 +102,9 @@ _BAD = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 def usage_in(body: bytes) -> Usage | None:
     """The usage of a whole answer, None when it tells none or is not JSON."""
     try:
-        raw = _BODY.decode(body).usage
+        return read_usage(bytes(_BODY.decode(body).usage))
     except _BAD:
         return None
-    return None if raw is None else read_usage(bytes(raw))
 
 
 def read_usage(raw: bytes) -> Usage | None:

@@ -14,7 +14,7 @@ from providers.translation.registry import CODECS
 from providers.upstream.client import UpstreamClient, UpstreamResponse
 from providers.values import Format
 from routing.core.resolve import Candidate
-from routing.proxy.relay.answer import PassingAnswer, WholeAnswer, usage_in
+from routing.proxy.relay.answer import NULL, PassingAnswer, WholeAnswer, usage_in
 from routing.proxy.relay.payload import BAD_JSON, Payload, Prepared
 from routing.proxy.relay.refused import classified, refusal_of
 from routing.proxy.relay.upload import Upload, UploadStalled
@@ -23,7 +23,7 @@ from routing.proxy.relay.upload import Upload, UploadStalled
 class _Report(msgspec.Struct):
     """What tells an error under status 200 from an object that carries one (a failed video)."""
 
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = NULL
     id: str | None = None
 
 
@@ -119,7 +119,7 @@ def _reports_error(body: bytes) -> bool:
         report = _REPORT.decode(body)
     except BAD_JSON:
         return False
-    return report.error is not None and bytes(report.error) != b"null" and report.id is None
+    return bytes(report.error).strip() != b"null" and report.id is None
 
 
 def _with_model(body: bytes, model: str) -> bytes:

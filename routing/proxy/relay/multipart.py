@@ -106,9 +106,9 @@ class ModelFinder:
 
     def _field(self) -> bool:
         at = self._held.find(self._delimiter)
+        if (len(self._held) - len(self._delimiter) if at < 0 else at) > MAX_VALUE:
+            raise MalformedMultipart("The field `model` is too long.", param="model")
         if at < 0:
-            if len(self._held) > MAX_VALUE + len(self._delimiter):
-                raise MalformedMultipart("The field `model` is too long.", param="model")
             return False
         self.span = (self._offset, self._offset + at)
         try:

@@ -1,4 +1,4 @@
-"""Objects that outlive an exchange (files, batches, videos): who sees them, and which credential holds them."""
+"""Objects that outlive an exchange (files, batches, videos): who sees them, which credential keeps them."""
 
 from __future__ import annotations
 

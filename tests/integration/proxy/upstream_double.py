@@ -18,6 +18,7 @@ class Call:
     path: str
     headers: dict[str, str]
     body: bytes
+    method: str = "POST"
     is_cancelled: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -27,7 +28,7 @@ class Call:
 
 
 class FakeUpstream:
-    """Answers every POST with the next of ``scripts`` (the last one repeats) and remembers the calls."""
+    """Answers every request with the next of ``scripts`` (the last one repeats) and remembers the calls."""
 
     def __init__(self) -> None:
         self.scripts: list[Script] = []
@@ -37,7 +38,7 @@ class FakeUpstream:
 
     async def start(self) -> None:
         app = web.Application(client_max_size=128 * 1024 * 1024)
-        app.router.add_route("POST", "/{path:.*}", self._answer)
+        app.router.add_route("*", "/{path:.*}", self._answer)
         # handler_cancellation: a caller that hangs up cancels the script, so that a test can see it.
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -57,6 +58,7 @@ class FakeUpstream:
             request.path_qs,
             {name.lower(): value for name, value in request.headers.items()},
             await request.read(),
+            request.method,
         )
         self.calls.append(call)
         script = self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
