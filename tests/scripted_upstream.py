@@ -35,8 +35,19 @@ MODELS = {
 _ERRAND = re.compile(r"Write the word (MARK-\w+) into the file (\S+) and read it back")
 _MARK = re.compile(r"MARK-\w+")
 _SLOW = "Count slowly"
+PLAIN = "A plain answer."
 _GEMINI_PATH = re.compile(r"/v1beta/models/([^:/]+):(generateContent|streamGenerateContent)$")
 PAUSE_S = 0.05
+
+NO_THREADS = {
+    "type": "error",
+    "error": {
+        "type": "invalid_request_error",
+        "message": "This server holds no message threads.",
+        "details": {"error_code": "thread_unsupported_request", "unsupported": ["thread"]},
+    },
+}
+"""Anthropic's refusal of a ``thread``, upon which its SDKs' tool runners send the whole history instead."""
 
 WRITERS: dict[str, Callable[[str, str], Any]] = {
     "Write": lambda path, text: {"file_path": path, "content": text},
@@ -81,7 +92,7 @@ def next_turn(asked: Asked) -> Turn:
     told = _ERRAND.search(asked.prompt)
     number = len(asked.results)
     if told is None or not asked.tools:
-        return Turn(number, "A plain answer.", reasons=asked.wants_reasoning)
+        return Turn(number, PLAIN, reasons=asked.wants_reasoning)
     mark, path = told.groups()
     if number == 0:
         name = next((one for one in WRITERS if one in asked.tools), "")
@@ -136,6 +147,8 @@ class ScriptedUpstream:
             return web.json_response(
                 {"error": {"message": f"no {request.method} {request.path}"}}, status=404
             )
+        if asked.wants_thread:
+            return web.json_response(NO_THREADS, status=400)
         turn = next_turn(asked)
         call.problems = asked.problems
         if asked.problems:
@@ -179,9 +192,9 @@ async def _at_once(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def _slowly(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Everything but the end, which never comes: for clients that leave."""
+    """The first half of the pieces; the rest never comes: for clients that leave."""
     held = list(pieces)
-    for piece in held[:-2]:
+    for piece in held[: (len(held) + 1) // 2]:
         yield piece
         await asyncio.sleep(PAUSE_S)
     await asyncio.Event().wait()

@@ -35,6 +35,7 @@ class Asked:
     prompt: str
     results: list[str]
     wants_reasoning: bool = False
+    wants_thread: bool = False
     problems: list[str] = field(default_factory=list)
 
 
@@ -127,7 +128,7 @@ def _openai_calls(turn: Turn) -> list[dict[str, Any]]:
 
 
 def whole_openai(asked: Asked, turn: Turn) -> dict[str, Any]:
-    message = {"role": "assistant", "content": turn.text or None, "refusal": None}
+    message: dict[str, Any] = {"role": "assistant", "content": turn.text or None, "refusal": None}
     if turn.tool:
         message["tool_calls"] = _openai_calls(turn)
     finish = "tool_calls" if turn.tool else "stop"
@@ -165,7 +166,7 @@ def stream_openai(asked: Asked, turn: Turn) -> Iterator[bytes]:
 
 def read_responses(body: Any) -> Asked:
     given, tools = body["input"], body.get("tools") or []
-    items = [{"role": "user", "content": given}] if isinstance(given, str) else _without_nulls(given)
+    items = [{"role": "user", "content": given}] if isinstance(given, str) else _as_typed(given)
     problems = [
         fault
         for place, item in enumerate(items)
@@ -192,9 +193,14 @@ def read_responses(body: Any) -> Asked:
     )
 
 
-def _without_nulls(items: list[Any]) -> list[Any]:
-    """Codex sends ``"content": null`` in reasoning items: its vendor takes what its types do not know."""
-    return [{name: value for name, value in item.items() if value is not None} for item in items]
+def _as_typed(items: list[Any]) -> list[Any]:
+    """The items without two things that the vendor takes and its types do not know.
+
+    Codex sends ``"content": null`` in reasoning items. Reasoning without an id is accepted as well (Codex
+    sent none for long), while a wrong id is refused, because the encrypted content names it too.
+    """
+    kept = [{name: value for name, value in item.items() if value is not None} for item in items]
+    return [{"id": "", **item} if item.get("type") == "reasoning" else item for item in kept]
 
 
 def _responses_output(turn: Turn) -> list[dict[str, Any]]:
@@ -345,6 +351,7 @@ def read_claude(body: Any) -> Asked:
         prompt="\n".join(_texts(one["content"]) for one in messages if one["role"] == "user"),
         results=[_texts(block.get("content")) for block in results],
         wants_reasoning=kind in ("enabled", "adaptive"),
+        wants_thread=body.get("thread") is not None,
         problems=problems + unanswered(calls, [block["tool_use_id"] for block in results]),
     )
 
@@ -387,6 +394,7 @@ def stream_claude(asked: Asked, turn: Turn) -> Iterator[bytes]:
     usage = {"input_tokens": 11, "output_tokens": 1}
     yield event("message_start", message={**whole, "content": [], "stop_reason": None, "usage": usage})
     yield event("ping")
+    empty: dict[str, Any]
     for index, block in enumerate(whole["content"]):
         match block["type"]:
             case "thinking":

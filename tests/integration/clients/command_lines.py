@@ -69,11 +69,12 @@ class Outcome:
     log: str
 
 
-def run(errand: Errand, command: list[str], environment: dict[str, str]) -> Outcome:
-    own = {"PATH": os.environ["PATH"], "HOME": str(errand.home), "LANG": "C.UTF-8", "TERM": "dumb", **OFF}
+def clean_run(command: list[str], home: Path, folder: Path, environment: dict[str, str]) -> Outcome:
+    """Run ``command`` to its end, with ``environment`` and nothing of this process's own but PATH."""
+    own = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "TERM": "dumb", **OFF}
     done = subprocess.run(
         command,
-        cwd=errand.folder,
+        cwd=folder,
         env={**own, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -82,6 +83,10 @@ def run(errand: Errand, command: list[str], environment: dict[str, str]) -> Outc
         check=False,
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def run(errand: Errand, command: list[str], environment: dict[str, str]) -> Outcome:
+    return clean_run(command, errand.home, errand.folder, environment)
 
 
 def claude_code(errand: Errand) -> Outcome:

@@ -53,10 +53,9 @@ def test_a_client_writes_and_reads_a_file(client, upstream, scripted, mark, erra
         assert all(call.path.startswith(("/v1/", "/v1beta/")) for call in calls)
 
 
-@pytest.mark.parametrize("upstream", FORMATS)
-def test_codex_begins_with_a_websocket_when_its_provider_has_one(upstream, scripted, mark, errand_of):
+def test_codex_begins_with_a_websocket_when_its_provider_has_one(scripted, mark, errand_of):
     requires("codex")
-    one = errand_of(upstream)
+    one = errand_of("claude")
     outcome = codex(one, websockets=True)
     told = f"{outcome}\n{conversation(scripted, mark)}"
     assert f"The file says {mark}." in outcome.output, told
