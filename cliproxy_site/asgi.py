@@ -13,7 +13,7 @@ import django
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
 from django.db import DatabaseError
-from django.urls import path, re_path
+from django.urls import re_path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cliproxy_site.settings")
 django.setup()
@@ -105,7 +105,8 @@ async def no_socket(scope: Scope, receive: Receive, send: Send) -> None:
 
 websockets = URLRouter(
     [
-        path("v1/realtime", RealtimeConsumer.as_asgi(gateway=runtime.parts)),
+        # As for HTTP, a base URL with a doubled or a missing version still finds it.
+        re_path(r"^(?:v1/)*realtime/?$", RealtimeConsumer.as_asgi(gateway=runtime.parts)),
         re_path("", no_socket),  # type: ignore[arg-type]  # an ASGI application, as Channels wants it
     ]
 )

@@ -19,7 +19,8 @@ PASSED = ("accept", "content-type", "openai-beta", "range")
 
 def can_relay(adapter: Adapter) -> bool:
     """Whether OpenAI's other endpoints may exist beside this adapter's chat endpoint."""
-    return isinstance(adapter, OpenAICompatible) and not adapter.in_process
+    speaks_chat = Format.OPENAI in (adapter.speaks, *adapter.also_speaks)
+    return isinstance(adapter, OpenAICompatible) and speaks_chat and not adapter.in_process
 
 
 def relay_request(

@@ -27,7 +27,7 @@ def embedding(*vectors: object) -> dict[str, object]:
     return {"object": "list", "data": data, "model": "up", "usage": usage}
 
 
-async def post(proxy, path: str, body: object, **headers: str) -> httpx.Response:
+async def post(proxy, path, body, **headers):
     headers = {"authorization": f"Bearer {KEY}", **headers}
     return await proxy.http.post(f"{proxy.url}{path}", json=body, headers=headers)
 

@@ -107,7 +107,7 @@ async def test_a_file_makes_a_round_trip(proxy, upstream, vendor, sdk):
     assert (await sdk.files.delete(made.id)).deleted
     with pytest.raises(openai.NotFoundError):
         await sdk.files.retrieve(made.id)
-    assert [line.route_model for line in proxy.ledger.written][0] == "/v1/files"
+    assert proxy.ledger.written[0].route_model == "/v1/files"
     assert {key for _, _, key in vendor.calls} == {"upstream-secret-1"}
 
 

@@ -1,4 +1,4 @@
-"""``/v1/realtime``: the official SDK and a plain client through the Channels consumer to a scripted upstream."""
+"""``/v1/realtime``: the official SDK and plain clients, through the Channels consumer, to a double."""
 
 from __future__ import annotations
 
@@ -59,21 +59,22 @@ class Voice:
             if isinstance(message.data, bytes):
                 await ws.send_bytes(message.data[::-1])
             else:
-                await self._react(ws, message.data)
+                await self._react(request, ws, message.data)
         self.closed_with.append(ws.close_code)
         return ws
 
-    async def _react(self, ws: web.WebSocketResponse, text: str) -> None:
+    async def _react(self, request: web.Request, ws: web.WebSocketResponse, text: str) -> None:
         event = json.loads(text)
         if event["type"] == "response.create":
-            usage = {"total_tokens": 12, "input_tokens": 9, "output_tokens": 3}
-            usage["input_token_details"] = {"cached_tokens": 4}
+            counts = {"total_tokens": 12, "input_tokens": 9, "output_tokens": 3}
+            usage = {**counts, "input_token_details": {"cached_tokens": 4}}
             response = {"id": "resp_1", "object": "realtime.response", "output": [], "usage": usage}
             await ws.send_json({"type": "response.done", "event_id": "e2", "response": response})
         elif event["type"] == "close":
             await ws.close(code=event["code"])
         elif event["type"] == "drop":
-            ws._req.transport.abort()
+            assert request.transport is not None
+            request.transport.abort()
         elif event["type"] == "flood":
             for _ in range(event["count"]):
                 await ws.send_str("x" * 100_000)
@@ -104,7 +105,6 @@ async def proxy():
     app = RealtimeConsumer.as_asgi(gateway=gateway)
     config = uvicorn.Config(app, lifespan="off", log_level="warning", ws="websockets-sansio", loop="asyncio")
     server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None
     serving = asyncio.ensure_future(server.serve([listener]))
     while not server.started:
         await asyncio.sleep(0.005)

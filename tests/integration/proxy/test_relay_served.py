@@ -122,7 +122,7 @@ async def test_sockets_are_served_refused_and_held_back(
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                 await session.ws_connect(gateway.url + path, headers=sent)
             assert refused.value.status == status
-        async with session.ws_connect(f"{gateway.url}/v1/realtime?model=m", headers=headers) as ws:
+        async with session.ws_connect(f"{gateway.url}/v1/v1/realtime?model=m", headers=headers) as ws:
             await ws.send_str("hello")
             assert (await ws.receive()).data == "hello"
             await ws.send_str("wait")

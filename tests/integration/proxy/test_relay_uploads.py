@@ -192,7 +192,7 @@ async def test_the_client_is_read_no_faster_than_the_upstream_takes(proxy):
         writer.close()
 
     server = await asyncio.start_server(stalls, "127.0.0.1", 0, limit=65536)
-    proxy.upstream_client._timeouts = Timeouts(5, 20, 20)
+    proxy.upstream_client._timeouts = Timeouts(5, 4, 4)
     proxy.offer("m", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
     whole, sent = form("m", 60 * MEGABYTE), 0
 
@@ -231,7 +231,7 @@ async def test_a_client_that_stalls_is_told_408_and_no_credential_rests(proxy, l
 async def test_a_client_that_leaves_while_it_uploads_rests_no_credential(proxy, listener):
     proxy.offer("m", listener.url)
     whole = form("m", MEGABYTE)
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(proxy.url.rpartition(":")[2]))
+    _, writer = await asyncio.open_connection("127.0.0.1", int(proxy.url.rpartition(":")[2]))
     writer.write(
         b"POST /v1/audio/transcriptions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %b\r\n"
         b"content-type: multipart/form-data; boundary=BoUnD\r\ncontent-length: %d\r\n\r\n%b"
