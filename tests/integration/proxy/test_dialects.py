@@ -7,9 +7,11 @@ import json
 import pytest
 from aiohttp import web
 
+from providers.adapters.registry import adapter_for
 from providers.values import Format
 from routing.core.table import ClientEntry
 from tests.integration.proxy.conftest import KEY, digest
+from tests.integration.proxy.pairs.conftest import proxy
 from tests.integration.proxy.pairs.spoken import (
     CALLS,
     HELLO,
@@ -20,6 +22,8 @@ from tests.integration.proxy.pairs.spoken import (
     sse,
 )
 from tests.integration.proxy.upstream_double import answers, streams
+
+__all__ = ["proxy"]  # a fixture of this module too
 
 BEARER = {"authorization": f"Bearer {KEY}"}
 ANTHROPIC = {"x-api-key": KEY, "anthropic-version": "2023-06-01"}
@@ -85,12 +89,9 @@ async def test_anthropic_headers_and_query_go_up_and_the_clients_key_does_not(pr
 
 
 async def test_an_identity_message_keeps_every_byte_but_the_model(proxy, upstream, claude):
-    upstream.then(
-        answers(body=b'{"type":"message","zeta":1.50,"usage":{"input_tokens":3,"output_tokens":2}}')
-    )
-    body = (
-        b'{"zeta":1.50,"model":"m","max_tokens":9,"messages":[{"role":"user","content":"Hi"}],"a":{"x":1e2}}'
-    )
+    answer = b'{"type":"message","zeta":1.50,"usage":{"input_tokens":3,"output_tokens":2}}'
+    upstream.then(answers(body=answer))
+    body = b'{"zeta":1.50,"model":"m","max_tokens":9,"messages":[{"role":"user","content":"Hi"}],"a":1e2}'
     response = await post(proxy, "/v1/messages", body, ANTHROPIC)
     assert upstream.calls[0].body == body.replace(b'"m"', b'"up"', 1)
     assert response.content == answer
@@ -111,11 +112,8 @@ async def test_reasoning_that_another_vendor_issued_is_not_sent_to_anthropic(pro
     foreign = {"type": "thinking", "thinking": "hm", "signature": "cliproxy.1.gemini.own.abc"}
     own = {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
     text = {"type": "text", "text": "ok"}
-    messages = [
-        *MESSAGE["messages"],
-        {"role": "assistant", "content": [foreign, own, text]},
-        *MESSAGE["messages"],
-    ]
+    user = {"role": "user", "content": "Hi"}
+    messages = [user, {"role": "assistant", "content": [foreign, own, text]}, user]
     await post(proxy, "/v1/messages", {**MESSAGE, "messages": messages}, ANTHROPIC)
     assert upstream.calls[0].json["messages"][1]["content"] == [own, text]
 
@@ -245,6 +243,28 @@ async def test_state_chooses_the_upstream_that_keeps_it(proxy, upstream, chat):
         body = {**RESPONSE, "previous_response_id": "resp_0"}
         assert (await post(proxy, "/v1/responses", body)).status_code == 200
     assert {call.path for call in upstream.calls} == {"/v1/responses"}
+
+
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1/chat/completions"])
+async def test_an_upstream_that_only_streams_is_asked_for_a_stream(proxy, upstream, codex, monkeypatch, path):
+    monkeypatch.setattr(adapter_for("codex"), "streams_only", True)
+    upstream.then(streams(*STREAM[Format.RESPONSES](HELLO)))
+    response = await post(proxy, path, RESPONSE if path.endswith("responses") else CHAT)
+    assert upstream.calls[0].json["stream"] is True
+    assert upstream.calls[0].headers["accept"] == "text/event-stream"
+    assert response.headers["content-type"] == "application/json"
+    assert HELLO.text in json.dumps(response.json(), ensure_ascii=False)
+
+
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1/chat/completions"])
+async def test_an_upstream_that_never_streams_is_not_asked_to(proxy, upstream, codex, monkeypatch, path):
+    monkeypatch.setattr(adapter_for("codex"), "never_streams", True)
+    upstream.then(answers(body=WHOLE[Format.RESPONSES](HELLO)))
+    body = RESPONSE if path.endswith("responses") else CHAT
+    response = await post(proxy, path, {**body, "stream": True})
+    assert upstream.calls[0].json.get("stream", False) is False
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert HELLO.text in response.text
 
 
 async def test_compact_passes_through_or_is_refused(proxy, upstream, codex):

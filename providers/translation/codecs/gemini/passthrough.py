@@ -42,6 +42,11 @@ BINDING = ("cachedContent", "cached_content")
 """Names content that only Google holds."""
 
 
+COUNTS = b'"usageMetadata"'
+ENDINGS = (b'"finishReason"', b'"promptFeedback"', b'"error"')
+"""Members of chunks that matter; inside text the quotes are escaped, so text never matches."""
+
+
 class _Candidate(msgspec.Struct):
     finishReason: str | None = None
 
@@ -202,8 +207,13 @@ class Watch(EventWatch):
         self._counts: dict[str, Json] = {}
 
     def look(self, events: bytes) -> None:
-        for mark in (b'"usageMetadata"', b'"finishReason"', b'"promptFeedback"', b'"error"'):
-            # The last one says it all: counts are cumulative, a reason is repeated or comes last.
+        at = events.find(COUNTS)
+        while at >= 0:
+            self._read(payload_around(events, at))
+            line_end = events.find(b"\n", at)
+            at = events.find(COUNTS, line_end) if line_end > 0 else -1
+        for mark in ENDINGS:
+            # The last one says it all: a reason is repeated or comes last.
             at = events.rfind(mark)
             if at >= 0:
                 self._read(payload_around(events, at))
@@ -237,6 +247,15 @@ class Watch(EventWatch):
         return payload
 
 
+def _is_object(payload: bytes) -> bool:
+    """Whether it can be an element; the rest of an event that was cut cannot."""
+    try:
+        FIELDS.decode(payload)
+    except BAD_JSON:
+        return False
+    return True
+
+
 class ArrayWatch(Watch):
     """For a client that wants the stream as one JSON array: the same JSON texts, framed as its elements."""
 
@@ -248,7 +267,7 @@ class ArrayWatch(Watch):
 
     def _edited(self, events: bytes) -> bytes:
         payloads = (payload_of(event) for event in split_events(events))
-        texts = [self.edit(payload) for payload in payloads if payload]
+        texts = [self.edit(payload) for payload in payloads if _is_object(payload)]
         written = b"".join(self._writer.element(text) for text in texts)
         return written + (self._writer.close() if self.is_done else b"")
 

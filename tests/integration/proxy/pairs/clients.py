@@ -170,7 +170,7 @@ class ResponsesClient(OpenAIClient):
                     if event.type == "error":
                         raise Failure(None, event.message)
                     if event.type == "response.failed":
-                        raise Failure(None, str(event.response.error.message))
+                        raise Failure(None, str(event.response.error and event.response.error.message))
                     if event.type in ("response.completed", "response.incomplete"):
                         last = event.response
                 if last is None:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from providers.upstream.timeouts import Timeouts
 from providers.values import Format
+from tests.integration.proxy.conftest import Proxy
 from tests.integration.proxy.pairs.clients import CLIENTS
 
 ADAPTERS = {
@@ -16,6 +18,15 @@ ADAPTERS = {
     Format.CLAUDE: ("claude", ""),
     Format.GEMINI: ("gemini", ""),
 }
+
+
+@pytest.fixture
+async def proxy() -> AsyncIterator[Proxy]:
+    """Nothing here is about time, so a busy machine gets some."""
+    running = Proxy(Timeouts(connect_s=5, first_byte_s=10, idle_s=10))
+    await running.start()
+    yield running
+    await running.stop()
 
 
 @pytest.fixture(params=CLIENTS, ids=lambda kind: f"from-{kind.format}")
@@ -28,7 +39,7 @@ async def client(request, proxy) -> AsyncIterator[Any]:
 @pytest.fixture(params=list(Format), ids=lambda format_: f"to-{format_}")
 def spoken(request) -> Format:
     """The format of the upstream."""
-    return request.param
+    return Format(request.param)
 
 
 @pytest.fixture

@@ -329,8 +329,8 @@ def stream_error(format_: Format, message: str) -> bytes:
     if format_ is Format.GEMINI:
         return sse({"error": {"code": 503, "message": message, "status": "UNAVAILABLE"}})
     if format_ is Format.RESPONSES:
-        error = {"type": "error", "code": "server_error", "message": message, "param": None}
-        return sse({**error, "sequence_number": 9}, "error")
+        flat = {"type": "error", "code": "server_error", "message": message, "param": None}
+        return sse({**flat, "sequence_number": 9}, "error")
     return sse({"error": {"message": message, "type": "server_error", "code": None, "param": None}})
 
 
@@ -356,15 +356,20 @@ def read_sent(format_: Format, path: str, body: dict[str, Any]) -> Sent:
     return _READERS[format_](path, body)
 
 
+def lists() -> tuple[list[Any], ...]:
+    return [], [], [], [], [], []
+
+
 def _read_openai(path: str, body: dict[str, Any]) -> Sent:
-    texts, images, calls, results, ids, answered = [], [], [], [], [], []
+    texts, images, calls, results, ids, answered = lists()
     for message in body["messages"]:
         content = message.get("content")
         if message["role"] == "tool":
             results.append(content if isinstance(content, str) else "".join(p["text"] for p in content))
             answered.append(message["tool_call_id"])
             continue
-        for part in [{"type": "text", "text": content}] if isinstance(content, str) else content or []:
+        parts: list[Any] = [{"type": "text", "text": content}] if isinstance(content, str) else content or []
+        for part in parts:
             if part["type"] == "text":
                 texts.append(part["text"])
             else:
@@ -378,11 +383,12 @@ def _read_openai(path: str, body: dict[str, Any]) -> Sent:
 
 
 def _read_responses(path: str, body: dict[str, Any]) -> Sent:
-    texts, images, calls, results, ids, answered = [], [], [], [], [], []
+    texts, images, calls, results, ids, answered = lists()
     if body.get("instructions"):
         texts.append(body["instructions"])
     items = body["input"]
-    for item in [{"role": "user", "content": items}] if isinstance(items, str) else items:
+    listed: list[Any] = [{"role": "user", "content": items}] if isinstance(items, str) else items
+    for item in listed:
         kind = item.get("type", "message")
         if kind == "function_call":
             calls.append((item["name"], json.loads(item["arguments"])))
@@ -404,12 +410,13 @@ def _read_responses(path: str, body: dict[str, Any]) -> Sent:
 
 
 def _read_claude(path: str, body: dict[str, Any]) -> Sent:
-    texts, images, calls, results, ids, answered = [], [], [], [], [], []
+    texts, images, calls, results, ids, answered = lists()
     system = body.get("system") or []
     texts += [system] if isinstance(system, str) else [block["text"] for block in system]
     for message in body["messages"]:
         content = message["content"]
-        for block in [{"type": "text", "text": content}] if isinstance(content, str) else content:
+        blocks: list[Any] = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        for block in blocks:
             match block["type"]:
                 case "text":
                     texts.append(block["text"])
@@ -428,7 +435,7 @@ def _read_claude(path: str, body: dict[str, Any]) -> Sent:
 
 
 def _read_gemini(path: str, body: dict[str, Any]) -> Sent:
-    texts, images, calls, results, ids, answered = [], [], [], [], [], []
+    texts, images, calls, results, ids, answered = lists()
     if system := body.get("systemInstruction"):
         texts += [part["text"] for part in system["parts"]]
     for content in body["contents"]:

@@ -11,6 +11,7 @@ from providers.translation.codec import Capabilities, MalformedRequest
 from providers.translation.codecs.openai import passthrough
 from providers.translation.codecs.openai.passthrough import Watch
 from providers.translation.model import ReasoningConfig
+from providers.translation.passthrough import LONGEST_LOOK
 
 USAGE = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
 
@@ -103,7 +104,8 @@ def test_a_null_usage_is_none_and_the_last_of_several_counts():
     watch = Watch(strips_usage=True)
     early = event(choices=choice("a"), usage={**USAGE, "completion_tokens": 1})
     assert watch.feed(event(choices=choice("a"), usage=None)) != b""
-    assert watch.usage is None
+    before = watch.usage
+    assert before is None
     assert watch.feed(early) == early
     assert watch.feed(USED) == b""
     assert watch.usage is not None
@@ -138,7 +140,7 @@ def test_an_unfinished_event_of_megabytes_is_passed_on_and_not_kept_whole():
     big = event(choices=choice("x" * 3_000_000))
     pieces = [big[at : at + 65536] for at in range(0, len(big), 65536)]
     assert b"".join(map(watch.feed, pieces)) == big
-    assert len(watch._tail) <= passthrough.LONGEST_LOOK
+    assert len(watch._tail) <= LONGEST_LOOK
     assert fed(watch, END + USED + DONE).endswith(DONE)
     assert watch.usage is not None
 
