@@ -157,7 +157,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"()": "cliproxy_site.logs.LineFormatter"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {"console": {"class": "cliproxy_site.logs.BatchHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.log_level("CLIPROXY_LOG_LEVEL", default="INFO")},
     "loggers": {
         "django.server": {"handlers": ["console"], "propagate": False, "level": "INFO"},

@@ -17,10 +17,14 @@ def entry_of(credential: Credential, default_proxy: str = "") -> CredentialEntry
     provider = credential.provider
     adapter = adapter_for(provider.adapter)
     headers = {name.lower(): value for name, value in secrets.reveal_headers(provider.headers_token).items()}
-    headers |= {name.lower(): value for name, value in secrets.reveal_headers(credential.headers_token).items()}
+    headers |= {
+        name.lower(): value for name, value in secrets.reveal_headers(credential.headers_token).items()
+    }
     priority = credential.priority if credential.priority is not None else provider.priority
     retry = credential.request_retry if credential.request_retry is not None else provider.request_retry
-    cooling = credential.disable_cooling if credential.disable_cooling is not None else provider.disable_cooling
+    cooling = (
+        credential.disable_cooling if credential.disable_cooling is not None else provider.disable_cooling
+    )
     return CredentialEntry(
         id=credential.pk,
         provider_id=provider.pk,

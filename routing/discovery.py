@@ -59,7 +59,7 @@ class Discovery:
         return True
 
     async def _ask(self, provider_id: int, entry: CredentialEntry) -> None:
-        result = await probe(self._client, entry, None)
+        result = await probe(self._client, entry, may_generate=False)
         await sync_to_async(store, thread_sensitive=False)(provider_id, entry.id, result)
         logger.info(
             "model list read" if result.ok else "model list not read",

@@ -49,14 +49,22 @@ NO_THREADS = {
 }
 """Anthropic's refusal of a ``thread``, upon which its SDKs' tool runners send the whole history instead."""
 
+
+def patch(path: str, text: str) -> str:
+    """What Codex's ``apply_patch`` reads."""
+    return f"*** Begin Patch\n*** Add File: {path}\n+{text}\n*** End Patch"
+
+
 WRITERS: dict[str, Callable[[str, str], Any]] = {
     "Write": lambda path, text: {"file_path": path, "content": text},
     "write_file": lambda path, text: {"file_path": path, "content": text},
+    "apply_patch": patch,
     "exec_command": lambda path, text: {"cmd": f"printf %s {text} > {path}"},
     "shell_command": lambda path, text: {"command": f"printf %s {text} > {path}"},
     "shell": lambda path, text: {"command": ["sh", "-c", f"printf %s {text} > {path}"]},
     "write": lambda path, text: {"path": path, "text": text},
 }
+"""Arguments for a client's tool, by its name, the preferred first. A text is for a tool without a schema."""
 READERS: dict[str, Callable[[str], Any]] = {
     "Read": lambda path: {"file_path": path},
     "read_file": lambda path: {"file_path": path},
@@ -87,6 +95,13 @@ class Call:
     was_cancelled: bool = False
 
 
+def fitting(arguments: Any, schema: Any) -> Any:
+    """A text, where the tool's free text was put into a schema on the way here, as its only property."""
+    if isinstance(arguments, str) and schema is not None:
+        return dict.fromkeys(schema["properties"], arguments)
+    return arguments
+
+
 def next_turn(asked: Asked) -> Turn:
     """The model's side of the errand."""
     told = _ERRAND.search(asked.prompt)
@@ -99,7 +114,8 @@ def next_turn(asked: Asked) -> Turn:
         if not name:
             asked.problems.append(f"no tool to write a file with among {sorted(asked.tools)}")
             return Turn(number, "I cannot write.")
-        return Turn(number, "I write.", name, WRITERS[name](path, mark), asked.wants_reasoning)
+        arguments = fitting(WRITERS[name](path, mark), asked.tools[name])
+        return Turn(number, "I write.", name, arguments, asked.wants_reasoning)
     if number == 1:
         name = next(one for one in READERS if one in asked.tools)
         return Turn(number, "", name, READERS[name](path), asked.wants_reasoning)
@@ -142,7 +158,11 @@ class ScriptedUpstream:
         with self.changed:
             self.calls.append(call)
             self.changed.notify_all()
-        format_, asked = self._read(request, body)
+        try:
+            format_, asked = self._read(request, body)
+        except (LookupError, TypeError, AttributeError) as error:  # a shape that no vendor knows
+            call.problems = [f"unreadable: {error!r}"]
+            raise web.HTTPBadRequest(text=call.problems[0]) from error
         if asked is None:
             return web.json_response(
                 {"error": {"message": f"no {request.method} {request.path}"}}, status=404

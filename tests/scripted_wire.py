@@ -27,7 +27,7 @@ UNSIGNED_BY_GEMINI = ("context_engineering_is_the_way_to_go", "skip_thought_sign
 
 @dataclass
 class Asked:
-    """One request, reduced to what the script needs; ``tools`` maps a name to its schema."""
+    """What the script needs of a request. ``tools`` maps a name to its schema, None for free text."""
 
     model: str
     streams: bool
@@ -111,7 +111,7 @@ def read_openai(body: Any) -> Asked:
     return Asked(
         model=body["model"],
         streams=bool(body.get("stream")),
-        tools={tool["function"]["name"]: tool["function"].get("parameters") for tool in tools},
+        tools={one["name"]: one.get("parameters") for one in (tool[tool["type"]] for tool in tools)},
         prompt="\n".join(_texts(one["content"]) for one in messages if one["role"] == "user"),
         results=[_texts(one["content"]) for one in results],
         problems=problems + unanswered(calls, [one["tool_call_id"] for one in results]),
@@ -122,15 +122,18 @@ def _openai_usage() -> dict[str, Any]:
     return {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
 
 
-def _openai_calls(turn: Turn) -> list[dict[str, Any]]:
-    function = {"name": turn.tool, "arguments": turn.arguments_text}
-    return [{"id": turn.call_id, "type": "function", "function": function}] if turn.tool else []
+def _openai_calls(turn: Turn, arguments: str) -> list[dict[str, Any]]:
+    """The call, a custom one where its arguments are free text."""
+    if not turn.tool:
+        return []
+    kind, name = ("custom", "input") if isinstance(turn.arguments, str) else ("function", "arguments")
+    return [{"id": turn.call_id, "type": kind, kind: {"name": turn.tool, name: arguments}}]
 
 
 def whole_openai(asked: Asked, turn: Turn) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": turn.text or None, "refusal": None}
     if turn.tool:
-        message["tool_calls"] = _openai_calls(turn)
+        message["tool_calls"] = _openai_calls(turn, turn.arguments_text)
     finish = "tool_calls" if turn.tool else "stop"
     return {
         "id": f"chatcmpl-scripted{turn.number}",
@@ -152,10 +155,11 @@ def stream_openai(asked: Asked, turn: Turn) -> Iterator[bytes]:
     yield chunk({"role": "assistant", "content": ""})
     for word in turn.words:
         yield chunk({"content": word})
-    for call in _openai_calls(turn):
-        yield chunk({"tool_calls": [{"index": 0, **call, "function": {"name": turn.tool, "arguments": ""}}]})
+    for call in _openai_calls(turn, ""):
+        yield chunk({"tool_calls": [{"index": 0, **call}]})
+        kind, name = ("custom", "input") if call["type"] == "custom" else ("function", "arguments")
         for piece in turn.pieces:
-            yield chunk({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
+            yield chunk({"tool_calls": [{"index": 0, kind: {name: piece}}]})
     yield chunk({}, "tool_calls" if turn.tool else "stop")
     yield _event({**head, "choices": [], "usage": _openai_usage()})
     yield b"data: [DONE]\n\n"
@@ -225,7 +229,18 @@ def _responses_output(turn: Turn) -> list[dict[str, Any]]:
                 "content": [part],
             }
         )
-    if turn.tool:
+    if isinstance(turn.arguments, str):
+        output.append(
+            {
+                "id": f"ctc_scripted{turn.number}",
+                "type": "custom_tool_call",
+                "status": "completed",
+                "call_id": turn.call_id,
+                "name": turn.tool,
+                "input": turn.arguments,
+            }
+        )
+    elif turn.tool:
         output.append(
             {
                 "id": f"fc_scripted{turn.number}",
@@ -290,6 +305,11 @@ def _responses_item(turn: Turn, index: int, item: dict[str, Any]) -> list[dict[s
         name = "response.function_call_arguments"
         inner = [{"type": f"{name}.delta", **place, "delta": piece} for piece in turn.pieces]
         inner.append({"type": f"{name}.done", **place, "name": turn.tool, "arguments": turn.arguments_text})
+    elif item["type"] == "custom_tool_call":
+        started |= {"input": "", "status": "in_progress"}
+        name = "response.custom_tool_call_input"
+        inner = [{"type": f"{name}.delta", **place, "delta": piece} for piece in turn.pieces]
+        inner.append({"type": f"{name}.done", **place, "input": turn.arguments})
     elif item["type"] == "message":
         started |= {"content": [], "status": "in_progress"}
         part, place = item["content"][0], {**place, "content_index": 0}

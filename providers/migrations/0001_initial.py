@@ -6,100 +6,180 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Provider',
+            name="Provider",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('origin', models.CharField(choices=[('database', 'Database'), ('file', 'config.yaml')], default='database', editable=False, max_length=16)),
-                ('origin_key', models.CharField(blank=True, default='', editable=False, max_length=200)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('key', models.SlugField(help_text='Stable id; shown to clients and never changed.', max_length=64)),
-                ('adapter', models.CharField(max_length=64, verbose_name='kind')),
-                ('name', models.CharField(blank=True, max_length=100)),
-                ('base_url', models.CharField(blank=True, help_text="Empty: the vendor's own address.", max_length=500)),
-                ('enabled', models.BooleanField(default=True)),
-                ('prefix', models.CharField(blank=True, max_length=64)),
-                ('headers_token', models.TextField(blank=True, default='', editable=False)),
-                ('proxy_token', models.TextField(blank=True, default='', editable=False)),
-                ('priority', models.IntegerField(default=0, help_text='Higher is preferred.')),
-                ('disable_cooling', models.BooleanField(blank=True, null=True)),
-                ('request_retry', models.PositiveIntegerField(blank=True, null=True)),
-                ('options', models.JSONField(blank=True, default=dict)),
-                ('discovered_models', models.JSONField(blank=True, default=list, editable=False)),
-                ('discovered_at', models.DateTimeField(blank=True, editable=False, null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "origin",
+                    models.CharField(
+                        choices=[("database", "Database"), ("file", "config.yaml")],
+                        default="database",
+                        editable=False,
+                        max_length=16,
+                    ),
+                ),
+                ("origin_key", models.CharField(blank=True, default="", editable=False, max_length=200)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "key",
+                    models.SlugField(
+                        help_text="Stable id; shown to clients and never changed.", max_length=64
+                    ),
+                ),
+                ("adapter", models.CharField(max_length=64, verbose_name="kind")),
+                ("name", models.CharField(blank=True, max_length=100)),
+                (
+                    "base_url",
+                    models.CharField(
+                        blank=True, help_text="Empty: the vendor's own address.", max_length=500
+                    ),
+                ),
+                ("enabled", models.BooleanField(default=True)),
+                ("prefix", models.CharField(blank=True, max_length=64)),
+                ("headers_token", models.TextField(blank=True, default="", editable=False)),
+                ("proxy_token", models.TextField(blank=True, default="", editable=False)),
+                ("priority", models.IntegerField(default=0, help_text="Higher is preferred.")),
+                ("disable_cooling", models.BooleanField(blank=True, null=True)),
+                ("request_retry", models.PositiveIntegerField(blank=True, null=True)),
+                ("options", models.JSONField(blank=True, default=dict)),
+                ("discovered_models", models.JSONField(blank=True, default=list, editable=False)),
+                ("discovered_at", models.DateTimeField(blank=True, editable=False, null=True)),
             ],
             options={
-                'ordering': ['key'],
-                'constraints': [models.UniqueConstraint(django.db.models.functions.text.Lower('key'), name='provider_key_once'), models.CheckConstraint(condition=models.Q(('key', ''), _negated=True), name='provider_key_given'), models.CheckConstraint(condition=models.Q(('prefix__contains', '/'), _negated=True), name='provider_prefix_plain')],
+                "ordering": ["key"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        django.db.models.functions.text.Lower("key"), name="provider_key_once"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("key", ""), _negated=True), name="provider_key_given"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("prefix__contains", "/"), _negated=True),
+                        name="provider_prefix_plain",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Credential',
+            name="Credential",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('origin', models.CharField(choices=[('database', 'Database'), ('file', 'config.yaml')], default='database', editable=False, max_length=16)),
-                ('origin_key', models.CharField(blank=True, default='', editable=False, max_length=200)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('label', models.CharField(blank=True, max_length=100)),
-                ('kind', models.CharField(default='api_key', editable=False, max_length=16)),
-                ('secret_token', models.TextField(blank=True, default='', editable=False)),
-                ('fingerprint', models.CharField(blank=True, default='', editable=False, max_length=64)),
-                ('enabled', models.BooleanField(default=True)),
-                ('base_url', models.CharField(blank=True, max_length=500)),
-                ('prefix', models.CharField(blank=True, max_length=64)),
-                ('headers_token', models.TextField(blank=True, default='', editable=False)),
-                ('proxy_token', models.TextField(blank=True, default='', editable=False)),
-                ('priority', models.IntegerField(blank=True, null=True)),
-                ('weight', models.PositiveIntegerField(default=1)),
-                ('disable_cooling', models.BooleanField(blank=True, null=True)),
-                ('request_retry', models.PositiveIntegerField(blank=True, null=True)),
-                ('health', models.CharField(choices=[('unknown', 'Not used yet'), ('working', 'Works'), ('broken', 'Broken')], default='unknown', editable=False, max_length=16)),
-                ('health_message', models.CharField(blank=True, default='', editable=False, max_length=500)),
-                ('health_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('latency_ms', models.PositiveIntegerField(blank=True, editable=False, null=True)),
-                ('cooldowns_cleared_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('provider', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='credentials', to='providers.provider')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "origin",
+                    models.CharField(
+                        choices=[("database", "Database"), ("file", "config.yaml")],
+                        default="database",
+                        editable=False,
+                        max_length=16,
+                    ),
+                ),
+                ("origin_key", models.CharField(blank=True, default="", editable=False, max_length=200)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("label", models.CharField(blank=True, max_length=100)),
+                ("kind", models.CharField(default="api_key", editable=False, max_length=16)),
+                ("secret_token", models.TextField(blank=True, default="", editable=False)),
+                ("fingerprint", models.CharField(blank=True, default="", editable=False, max_length=64)),
+                ("enabled", models.BooleanField(default=True)),
+                ("base_url", models.CharField(blank=True, max_length=500)),
+                ("prefix", models.CharField(blank=True, max_length=64)),
+                ("headers_token", models.TextField(blank=True, default="", editable=False)),
+                ("proxy_token", models.TextField(blank=True, default="", editable=False)),
+                ("priority", models.IntegerField(blank=True, null=True)),
+                ("weight", models.PositiveIntegerField(default=1)),
+                ("disable_cooling", models.BooleanField(blank=True, null=True)),
+                ("request_retry", models.PositiveIntegerField(blank=True, null=True)),
+                (
+                    "health",
+                    models.CharField(
+                        choices=[("unknown", "Not used yet"), ("working", "Works"), ("broken", "Broken")],
+                        default="unknown",
+                        editable=False,
+                        max_length=16,
+                    ),
+                ),
+                ("health_message", models.CharField(blank=True, default="", editable=False, max_length=500)),
+                ("health_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("latency_ms", models.PositiveIntegerField(blank=True, editable=False, null=True)),
+                ("cooldowns_cleared_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                (
+                    "provider",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="credentials",
+                        to="providers.provider",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['provider_id', 'id'],
+                "ordering": ["provider_id", "id"],
             },
         ),
         migrations.CreateModel(
-            name='CredentialCooldown',
+            name="CredentialCooldown",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('model', models.CharField(blank=True, max_length=300)),
-                ('cause', models.CharField(max_length=40)),
-                ('message', models.CharField(blank=True, max_length=500)),
-                ('status', models.PositiveSmallIntegerField(null=True)),
-                ('since', models.DateTimeField()),
-                ('until', models.DateTimeField()),
-                ('credential', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='cooldowns', to='providers.credential')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("model", models.CharField(blank=True, max_length=300)),
+                ("cause", models.CharField(max_length=40)),
+                ("message", models.CharField(blank=True, max_length=500)),
+                ("status", models.PositiveSmallIntegerField(null=True)),
+                ("since", models.DateTimeField()),
+                ("until", models.DateTimeField()),
+                (
+                    "credential",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="cooldowns",
+                        to="providers.credential",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['until'], name='cooldown_until')],
-                'constraints': [models.UniqueConstraint(fields=('credential', 'model'), name='cooldown_once')],
+                "indexes": [models.Index(fields=["until"], name="cooldown_until")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("credential", "model"), name="cooldown_once")
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='credential',
-            constraint=models.UniqueConstraint(fields=('provider', 'fingerprint', 'base_url', 'prefix'), name='credential_once_per_provider'),
+            model_name="credential",
+            constraint=models.UniqueConstraint(
+                fields=("provider", "fingerprint", "base_url", "prefix"), name="credential_once_per_provider"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='credential',
-            constraint=models.CheckConstraint(condition=models.Q(('weight__lte', 1000000)), name='credential_weight_bound'),
+            model_name="credential",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("weight__lte", 1000000)), name="credential_weight_bound"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='credential',
-            constraint=models.CheckConstraint(condition=models.Q(('prefix__contains', '/'), _negated=True), name='credential_prefix_plain'),
+            model_name="credential",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("prefix__contains", "/"), _negated=True), name="credential_prefix_plain"
+            ),
         ),
     ]

@@ -64,9 +64,12 @@ class _Answer(msgspec.Struct, frozen=True):
     body: bytes
 
 
-async def probe(client: UpstreamClient, entry: CredentialEntry, model: str | None = None) -> ProbeResult:
+async def probe(
+    client: UpstreamClient, entry: CredentialEntry, model: str | None = None, *, may_generate: bool = True
+) -> ProbeResult:
     """Ask the provider of ``entry`` once or twice. ``model`` is generated with where a list cannot tell;
-    without it the adapter's own first model. Raises UnknownAdapter, nothing for a provider's fault."""
+    without it the adapter's own first model. ``may_generate`` False asks only what costs nothing, for looks
+    that nobody asked for. Raises UnknownAdapter, nothing for a provider's fault."""
     adapter = adapter_for(entry.adapter)
     clock = asyncio.get_running_loop().time
     start = clock()
@@ -75,7 +78,7 @@ async def probe(client: UpstreamClient, entry: CredentialEntry, model: str | Non
     try:
         message = _fault_of_settings(adapter, entry)
         if message is None:
-            status, models, message = await _ask(client, adapter, entry, model)
+            status, models, message = await _ask(client, adapter, entry, model, may_generate=may_generate)
     except UpstreamError as error:
         message = _words_of_failure(error, entry)
     latency_ms = round((clock() - start) * 1000)
@@ -106,7 +109,7 @@ async def _probe_alone(entry: CredentialEntry, model: str | None, timeout_s: flo
 
 
 async def _ask(
-    client: UpstreamClient, adapter: Adapter, entry: CredentialEntry, model: str | None
+    client: UpstreamClient, adapter: Adapter, entry: CredentialEntry, model: str | None, *, may_generate: bool
 ) -> tuple[int | None, tuple[CatalogueModel, ...], str | None]:
     """The last status, the listed models and, when something is wrong, what."""
     models: tuple[CatalogueModel, ...] = ()
@@ -127,7 +130,7 @@ async def _ask(
             if answer.status not in _NO_LIST:
                 refused = answer.status >= 400
                 return answer.status, models, _words_of(_classified(adapter, answer)) if refused else None
-    chosen = model or _first_model(adapter, models)
+    chosen = (model or _first_model(adapter, models)) if may_generate else None
     if chosen is None:
         return status, models, _WITHOUT_MODEL if status in _NO_LIST else None
     answer = await _fetch(client, adapter, entry, _generation(adapter, entry, chosen))

@@ -293,7 +293,7 @@ class Exchange:
                 await send({"type": "http.response.body", "body": delivery.error(error_info(error))})
         finally:
             try:
-                await asyncio.shield(delivery.close())
+                await delivery.close()
             finally:
                 record.usage = delivery.usage or record.usage
 

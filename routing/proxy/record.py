@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 from typing import Any, Protocol
 
 from providers.translation.model import Usage
@@ -95,19 +97,24 @@ class Record:
 
     def _log(self, status: int, outcome: str, duration_ms: float, error_code: str) -> None:
         served, usage = self.served_by, self.usage
-        fields: dict[str, Any] = {
-            "id": self.request_id,
-            "key": self.client.id if self.client else None,
-            "model": self.route_model[:200] or None,
-            "provider": served.credential.provider_key if served else None,
-            "credential": served.credential.id if served else None,
-            "status": status,
-            "outcome": outcome,
-            "error": error_code or None,
-            "attempts": len(self.attempts),
-            "in": usage.input_total if usage else None,
-            "out": usage.output_total if usage else None,
-            "ms": round(duration_ms, 1),
-        }
-        level = logging.INFO if status < 500 else logging.WARNING
-        logger.log(level, "exchange", extra={"fields": fields})
+        # One expression and not ``fields``: this line is on the path of every request.
+        text = (
+            f"exchange id={quoted(self.request_id)} key={self.client.id if self.client else '-'}"
+            f" model={quoted(self.route_model[:200])} status={status} outcome={outcome}"
+            f" attempts={len(self.attempts)} ms={duration_ms:.1f}"
+        )
+        if served is not None:
+            text += f" provider={served.credential.provider_key} credential={served.credential.id}"
+        if usage is not None:
+            text += f" in={usage.input_total} out={usage.output_total}"
+        if error_code:
+            text += f" error={quoted(error_code)}"
+        logger.log(logging.INFO if status < 500 else logging.WARNING, "%s", text)
+
+
+PLAIN = re.compile(r"[\w.:/@()+-]+")
+
+
+def quoted(text: str) -> str:
+    """``text`` as a value of a log line: in quotes unless it is one plain word."""
+    return text if PLAIN.fullmatch(text) else json.dumps(text)

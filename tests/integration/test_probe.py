@@ -227,3 +227,13 @@ async def test_a_loop_that_has_a_client_already_uses_it(upstream):
 
 def test_the_demo_always_works():
     assert probe_now(make_credential("demo", secret="")).ok
+
+
+async def test_a_look_that_nobody_asked_for_never_generates(upstream):
+    client = UpstreamClient(Timeouts())
+    try:
+        for adapter in ("openai-compatibility", "openai", "claude", "gemini"):
+            await probe(client, entry_of(upstream, adapter=adapter), may_generate=False)
+    finally:
+        await client.close()
+    assert {asked[0].partition(" ")[0] for asked in upstream.asked} == {"GET"}

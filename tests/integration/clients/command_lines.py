@@ -139,4 +139,3 @@ CLIENTS: dict[str, Callable[[Errand], Outcome]] = {
     "codex": codex,
     "gemini-cli": gemini_cli,
 }
-OWN_FORMATS = {"claude-code": "claude", "codex": "responses", "gemini-cli": "gemini"}

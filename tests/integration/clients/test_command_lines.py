@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.clients.command_lines import CLIENTS, OWN_FORMATS, Errand, codex
+from tests.integration.clients.command_lines import CLIENTS, Errand, codex
+from tests.integration.clients.conftest import FAMILIAR, STRANGE
 from tests.processes import Gateway
 from tests.requirements import requires
 from tests.scripted_upstream import FORMATS, ScriptedUpstream, errand, new_mark
+
+NOT_YET = {
+    ("codex", "openai", "familiar"): "the grammar of a custom tool is flat in Responses and nested in chat",
+}
 
 
 @pytest.fixture
@@ -19,14 +24,14 @@ def mark() -> str:
 
 @pytest.fixture
 def errand_of(scripted_gateway: Gateway, tmp_path: Path, mark: str):
-    """Makes the errand for one upstream format, in fresh folders."""
+    """Makes the errand for one model, in fresh folders."""
 
-    def make(upstream: str) -> Errand:
+    def make(model: str) -> Errand:
         home, folder = tmp_path / "home", tmp_path / "work"
         home.mkdir()
         folder.mkdir()
         prompt = errand(mark, folder / "made.txt")
-        return Errand(scripted_gateway.url, scripted_gateway.key, f"via-{upstream}", prompt, home, folder)
+        return Errand(scripted_gateway.url, scripted_gateway.key, model, prompt, home, folder)
 
     return make
 
@@ -37,25 +42,28 @@ def conversation(upstream: ScriptedUpstream, mark: str) -> str:
     return "\n".join(f"{one.method} {one.path} {one.problems}" for one in calls) or "nothing reached it"
 
 
+@pytest.mark.parametrize("name", ["strange", "familiar"])
 @pytest.mark.parametrize("upstream", FORMATS)
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_client_writes_and_reads_a_file(client, upstream, scripted, mark, errand_of):
+def test_a_client_writes_and_reads_a_file(client, upstream, name, scripted, mark, errand_of, request):
     requires(client)
-    one = errand_of(upstream)
+    if reason := NOT_YET.get((client, upstream, name)):
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+    one = errand_of(f"{STRANGE if name == 'strange' else FAMILIAR[client]}-{upstream}")
     outcome = CLIENTS[client](one)
     told = f"{outcome}\n{conversation(scripted, mark)}"
-    assert (one.folder / "made.txt").read_text(encoding="utf-8").strip() == mark, told
+    made = one.folder / "made.txt"
+    assert made.exists(), told
+    assert made.read_text(encoding="utf-8").strip() == mark, told
     assert f"The file says {mark}." in outcome.output, told
     assert outcome.code == 0, told
     calls = scripted.about(mark)
     assert [problem for call in calls for problem in call.problems] == [], told
-    if OWN_FORMATS[client] == upstream:
-        assert all(call.path.startswith(("/v1/", "/v1beta/")) for call in calls)
 
 
 def test_codex_begins_with_a_websocket_when_its_provider_has_one(scripted, mark, errand_of):
     requires("codex")
-    one = errand_of("claude")
+    one = errand_of(f"{STRANGE}-claude")
     outcome = codex(one, websockets=True)
     told = f"{outcome}\n{conversation(scripted, mark)}"
     assert f"The file says {mark}." in outcome.output, told

@@ -92,9 +92,10 @@ async def test_a_slow_client_holds_back_the_upstream(proxy, upstream):
 
 async def test_a_slow_upstream_costs_other_requests_nothing(proxy, upstream):
     async def by_model(request, call):
-        script = waits(2.0) if call.json["model"] == "slow" else answers(body=COMPLETION)
+        script = waits() if call.json["model"] == "slow" else answers(body=COMPLETION)
         return await script(request, call)
 
+    proxy.upstream_client._timeouts = type(proxy.upstream_client._timeouts)(5.0, 60.0, 60.0)
     upstream.then(by_model)
     proxy.offer("slow", f"{upstream.url}/v1")
     proxy.offer("quick", f"{upstream.url}/v1")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
+import time
 
 import pytest
 
+from cliproxy_site import logs
 from cliproxy_site.logs import LineFormatter, masked
 
 
@@ -85,3 +88,54 @@ def test_arguments_and_tracebacks_are_masked_too():
     shown = LineFormatter().format(record)
     assert "ValueError" in shown
     assert "canary" not in shown
+
+
+class Writes(io.StringIO):
+    """A stream that counts how often it is written to."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def write(self, text):
+        self.count += 1
+        return super().write(text)
+
+
+def batching(stream):
+    handler = logs.BatchHandler()
+    handler.setStream(stream)
+    return handler
+
+
+def entry(level, text):
+    return logging.LogRecord("x", level, __file__, 1, text, (), None)
+
+
+def test_quiet_lines_wait_for_each_other_and_a_warning_takes_them_along():
+    stream = Writes()
+    handler = batching(stream)
+    for number in range(3):
+        handler.handle(entry(logging.INFO, f"line {number}"))
+    assert stream.count == 0
+    handler.handle(entry(logging.WARNING, "trouble"))
+    assert stream.count == 1
+    assert stream.getvalue() == "line 0\nline 1\nline 2\ntrouble\n"
+
+
+def test_a_quiet_line_is_written_soon_though_nothing_follows():
+    stream = Writes()
+    handler = batching(stream)
+    handler.handle(entry(logging.INFO, "alone"))
+    deadline = time.monotonic() + 5
+    while not stream.getvalue() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert stream.getvalue() == "alone\n"
+
+
+def test_closing_writes_what_waits():
+    stream = Writes()
+    handler = batching(stream)
+    handler.handle(entry(logging.INFO, "last"))
+    handler.flush()
+    assert stream.getvalue() == "last\n"

@@ -81,5 +81,14 @@ def test_the_log_line_holds_no_secret_and_warns_of_failures(record, caplog):
         record.write(Lines(), status=502, outcome="error", duration_ms=1, error_code="upstream_error")
     (entry,) = caplog.records
     assert entry.levelno == logging.WARNING
-    assert entry.fields["error"] == "upstream_error"
-    assert "canary" not in str(entry.fields)
+    assert "error=upstream_error" in entry.getMessage()
+    assert "canary" not in entry.getMessage()
+
+
+def test_a_client_cannot_forge_a_log_line(record, caplog):
+    record.request_id = "x outcome=ok\nforged"
+    with caplog.at_level(logging.INFO, "routing.proxy"):
+        record.write(Lines(), status=200, outcome="ok", duration_ms=1)
+    (entry,) = caplog.records
+    assert "\n" not in entry.getMessage()
+    assert 'id="x outcome=ok\\nforged"' in entry.getMessage()
