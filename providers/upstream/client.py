@@ -133,7 +133,7 @@ class UpstreamClient:
             try:
                 return await transport.handle_async_request(outgoing)
             except (httpx.HTTPError, aiohttp.ClientError, OSError, ValueError) as error:
-                if is_last or not _was_stale(error):
+                if is_last or not (_was_stale(error) or (body is not None and _was_reset(error))):
                     raise mapped_error(error, self._timeouts) from error
         raise AssertionError("unreachable")
 
@@ -231,6 +231,11 @@ def _was_stale(error: BaseException) -> bool:
     """A kept-alive connection that the upstream had closed meanwhile: nothing was answered, so the same
     request may go out once more on a new connection."""
     return any(isinstance(cause, aiohttp.ServerDisconnectedError) for cause in _causes(error))
+
+
+def _was_reset(error: BaseException) -> bool:
+    """As stale, met while a streamed body was being written: what was not read whole was not acted on."""
+    return any(isinstance(cause, ConnectionResetError | BrokenPipeError) for cause in _causes(error))
 
 
 MAPPED: tuple[tuple[type[BaseException], str], ...] = (

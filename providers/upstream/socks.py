@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import aiohttp
 import httpx
 from aiohttp_socks import ProxyConnectionError, ProxyConnector, ProxyError, ProxyTimeoutError
 
 from providers.errors import UpstreamUnreachable
+from providers.upstream.sockets import UpstreamSocket
 from providers.upstream.transport import Transport
 
 
@@ -16,14 +19,26 @@ class SocksTransport(Transport):
     """As Transport, over a session with a SOCKS connector, whose errors belong to no known family."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        try:
+        with _named():
             return await super().handle_async_request(request)
-        except ProxyTimeoutError as error:
-            raise httpx.ConnectTimeout("the proxy did not answer") from error
-        except ProxyConnectionError as error:
-            raise UpstreamUnreachable("the upstream is behind a proxy that cannot be reached") from error
-        except ProxyError as error:
-            raise UpstreamUnreachable("the upstream is behind a proxy that refused the connection") from error
+
+    async def connect(
+        self, url: str, headers: tuple[tuple[str, str], ...], protocols: tuple[str, ...]
+    ) -> UpstreamSocket:
+        with _named():
+            return await super().connect(url, headers, protocols)
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    try:
+        yield
+    except ProxyTimeoutError as error:
+        raise httpx.ConnectTimeout("the proxy did not answer") from error
+    except ProxyConnectionError as error:
+        raise UpstreamUnreachable("the upstream is behind a proxy that cannot be reached") from error
+    except ProxyError as error:
+        raise UpstreamUnreachable("the upstream is behind a proxy that refused the connection") from error
 
 
 def connector(proxy: str, scheme: str, context: ssl.SSLContext, keepalive_s: float) -> aiohttp.BaseConnector:
