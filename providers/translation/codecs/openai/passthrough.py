@@ -231,7 +231,8 @@ class Watch:
         if events.rfind(b"[DONE]") >= 0 and _is_terminated(events):
             self.is_complete = self.is_done = True
         elif not self.is_complete:
-            self.is_complete = any(_names_finish(events, form) for form in FINISHED)
+            compact, spaced = FINISHED
+            self.is_complete = _names_finish(events, compact) or _names_finish(events, spaced)
         return span
 
     def _find_usage(self, events: bytes) -> tuple[int, int] | None:
