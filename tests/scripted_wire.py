@@ -11,6 +11,7 @@ import base64
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from anthropic.types import MessageParam, ToolUnionParam
@@ -69,10 +70,16 @@ class Turn:
         return [word for word in (self.text[:7], self.text[7:]) if word]
 
 
+@cache
+def _adapter(type_: Any) -> TypeAdapter[Any]:
+    """Kept, for making one takes a second."""
+    return TypeAdapter(type_)
+
+
 def against(type_: Any, value: Any, where: str) -> list[str]:
     """What the vendor's type says against ``value``: nothing, or one sentence for each fault."""
     try:
-        TypeAdapter(type_).validate_python(value)
+        _adapter(type_).validate_python(value)
     except ValidationError as error:
         first = error.errors(include_url=False)[:6]
         return [f"{where}{list(fault['loc'])}: {fault['msg']} ({fault['input']!r:.80})" for fault in first]
