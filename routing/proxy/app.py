@@ -32,7 +32,18 @@ from routing.proxy.wire import (
     send_whole,
 )
 
-_OWNED = ("/v1/", "/v1beta/", "/chat/", "/messages/", "/responses/", "/models/", "/api/event_logging/")
+_OWNED = (
+    "/v1/",
+    "/v1beta/",
+    "/chat/",
+    "/messages/",
+    "/responses/",
+    "/models/",
+    "/api/event_logging/",
+    "/api/hello",
+)
+_GREETINGS = ("/", "/health", "/healthz", "/api/hello")
+"""Is anybody there? Claude Code asks ``HEAD /`` and ``HEAD /api/hello``."""
 _OWNED_WHOLE = frozenset(
     {"/v1", "/v1beta", "/health", "/healthz", "/models", "/messages", "/responses", "/completions"}
 )
@@ -41,6 +52,13 @@ _OWNED_WHOLE = frozenset(
 class NotFound(ClientError):
     client_status = 404
     code: str | None = "unknown_url"
+
+
+class UpgradeRefused(ClientError):
+    """426: what the client wants over a WebSocket is served over plain HTTP."""
+
+    client_status = 426
+    code: str | None = "use_http"
 
 
 class MethodNotAllowed(ClientError):
@@ -98,11 +116,11 @@ class ProxyApplication:
         """The endpoints that need no upstream."""
         method = scope["method"]
         is_listing = _is_listing(path)
-        is_known = is_listing or path in ("/", "/health", "/healthz", "/v1/metrics/providers")
+        is_known = is_listing or path in (*_GREETINGS, "/v1/metrics/providers")
         if endpoint is not None or (is_known and method not in ("GET", "HEAD")):
             allowed = "POST" if endpoint is not None else "GET"
             raise MethodNotAllowed(f"{method} is not allowed for {path}; use {allowed}.")
-        if path in ("/", "/health", "/healthz"):
+        if path in _GREETINGS:
             await send_json(send, 200, {"status": "ok"})
         elif path == "/v1/metrics/providers":
             await send_json(send, 200, self._gateway.metrics.snapshot())

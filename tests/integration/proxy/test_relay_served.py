@@ -150,3 +150,16 @@ async def flood(ws: aiohttp.ClientWebSocketResponse) -> int:
     except TimeoutError:
         count += 1  # its frame is written; only the wait for the socket was given up
     return count
+
+
+@pytest.mark.parametrize("server", ["daphne", "uvicorn"])
+async def test_a_responses_socket_is_sent_to_http_at_once(start_gateway, server):
+    gateway = start_gateway(config="", server=server)
+    async with aiohttp.ClientSession() as session:
+        for path, status in (("/v1/responses", 426), ("/v1/nothing", 404)):
+            with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+                await session.ws_connect(f"ws://127.0.0.1:{gateway.port}{path}")
+            assert caught.value.status == status
+        for path in ("/", "/api/hello"):
+            async with session.head(f"http://127.0.0.1:{gateway.port}{path}") as answer:
+                assert answer.status == 200
