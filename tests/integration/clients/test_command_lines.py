@@ -12,10 +12,6 @@ from tests.processes import Gateway
 from tests.requirements import requires
 from tests.scripted_upstream import FORMATS, ScriptedUpstream, errand, new_mark
 
-NOT_YET = {
-    ("codex", "openai", "familiar"): "the grammar of a custom tool is flat in Responses and nested in chat",
-}
-
 
 @pytest.fixture
 def mark() -> str:
@@ -45,10 +41,8 @@ def conversation(upstream: ScriptedUpstream, mark: str) -> str:
 @pytest.mark.parametrize("name", ["strange", "familiar"])
 @pytest.mark.parametrize("upstream", FORMATS)
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_client_writes_and_reads_a_file(client, upstream, name, scripted, mark, errand_of, request):
+def test_a_client_writes_and_reads_a_file(client, upstream, name, scripted, mark, errand_of):
     requires(client)
-    if reason := NOT_YET.get((client, upstream, name)):
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     one = errand_of(f"{STRANGE if name == 'strange' else FAMILIAR[client]}-{upstream}")
     outcome = CLIENTS[client](one)
     told = f"{outcome}\n{conversation(scripted, mark)}"

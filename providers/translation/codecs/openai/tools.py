@@ -181,6 +181,7 @@ def encode_tools(request: Request, names: NameMap, dropped: list[str]) -> dict[s
 
 
 _SEARCH_OPTIONS = ("search_context_size", "user_location")
+_GRAMMAR_KEYS = ("syntax", "definition")
 
 
 def _refuse_if_forced(choice: ToolChoice | None, tool: Tool) -> None:
@@ -197,13 +198,20 @@ def _encode_tool(tool: Tool, names: NameMap) -> dict[str, Json]:
         definition["description"] = tool.description
     if tool.kind == "custom":
         if tool.grammar is not None:
-            definition["format"] = tool.grammar
+            definition["format"] = _nested_grammar(tool.grammar)
         return {"type": "custom", "custom": definition}
     if tool.schema is not None:
         definition["parameters"] = tool.schema
     if tool.strict is not None:
         definition["strict"] = tool.strict
     return {"type": "function", "function": definition}
+
+
+def _nested_grammar(grammar: dict[str, Json]) -> dict[str, Json]:
+    """``{type, grammar: {syntax, definition}}``; Responses has the last two beside ``type``."""
+    if grammar.get("type") != "grammar" or "grammar" in grammar:
+        return grammar
+    return {"type": "grammar", "grammar": {key: grammar[key] for key in _GRAMMAR_KEYS if key in grammar}}
 
 
 def _encode_choice(

@@ -371,6 +371,22 @@ FULL = {
 }
 
 
+GRAMMAR = {"syntax": "lark", "definition": "start: x"}
+
+
+@pytest.mark.parametrize(
+    ("grammar", "written"),
+    [
+        ({"type": "grammar", **GRAMMAR}, {"type": "grammar", "grammar": GRAMMAR}),
+        ({"type": "grammar", "grammar": GRAMMAR}, {"type": "grammar", "grammar": GRAMMAR}),
+        ({"type": "text"}, {"type": "text"}),
+    ],
+)
+def test_the_grammar_of_a_custom_tool_is_written_nested(grammar, written):
+    request = Request(model="m", turns=(), tools=(Tool(name="sh", kind="custom", grammar=grammar),))
+    assert encode(request)["tools"][0]["custom"] == {"name": "sh", "format": written}
+
+
 def test_a_full_request_written_again_is_the_same_body():
     encoded = CODEC.encode_request(CODEC.decode_request(FULL), "up", Capabilities())
     assert encoded.body == FULL
