@@ -18,12 +18,6 @@ FOLDER = Path(__file__).parent
 SCRIPTS = {"openai": "openai-node", "anthropic": "anthropic-node"}
 
 
-NOT_REFUSED_YET = pytest.mark.xfail(
-    reason="a `thread` is dropped in silence over a foreign upstream; Anthropic says so with a 400",
-    strict=True,
-)
-
-
 @pytest.fixture
 def mark() -> str:
     return new_mark()
@@ -58,10 +52,7 @@ def test_a_node_sdk_sees_its_own_format(sdk, upstream, scripted: ScriptedUpstrea
     assert scripted.wait_until(lambda: any(call.was_cancelled for call in calls)), "the upstream went on"
 
 
-@pytest.mark.parametrize(
-    "upstream",
-    ["claude", *(pytest.param(one, marks=NOT_REFUSED_YET) for one in FORMATS if one != "claude")],
-)
+@pytest.mark.parametrize("upstream", FORMATS)
 def test_anthropics_tool_runner_learns_that_nobody_holds_its_thread(upstream, mark, run_script):
     seen = run_script("anthropic", upstream, "toolRunnerThread")
     assert seen["toolRunnerThread"] == {"text": f"The file says {mark}.", "file": mark}

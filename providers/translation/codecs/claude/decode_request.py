@@ -6,8 +6,10 @@ no typed home is kept in ``ext`` for Anthropic alone. Source: the SDK's ``Messag
 
 from __future__ import annotations
 
+from providers.translation.codec import MalformedRequest
 from providers.translation.codecs.claude import fields
 from providers.translation.codecs.claude.decode_blocks import CallNames, decode_content
+from providers.translation.codecs.claude.errors import THREAD_UNSUPPORTED
 from providers.translation.model import (
     Instruction,
     Json,
@@ -65,6 +67,7 @@ _SERVER_TOOLS = (
 def decode_request(body: Json) -> Request:
     """The neutral request. Raises MalformedRequest with the path of the field at fault."""
     root = fields.mapping(body, "body")
+    _refuse_thread(root)
     turns, inner = _decode_messages(root.get("messages"))
     raw_tier = root.get("service_tier")
     tier = _TIERS.get(raw_tier) if isinstance(raw_tier, str) else None
@@ -88,6 +91,19 @@ def decode_request(body: Json) -> Request:
         service_tier=tier,
         ext=fields.rest(root, _TYPED | {"service_tier"} if tier else _TYPED),
     )
+
+
+def _refuse_thread(root: dict[str, Json]) -> None:
+    """Only Anthropic holds the conversation; told so, its SDKs send the whole of it from then on.
+
+    The first turn is refused as well: a later one would continue what nobody kept.
+    """
+    if root.get("thread") is not None:
+        raise MalformedRequest(
+            "thread: the upstream that serves this model holds no conversation; send the whole of it",
+            param="thread",
+            code=THREAD_UNSUPPORTED,
+        )
 
 
 def _decode_system(system: Json) -> tuple[Instruction, ...]:

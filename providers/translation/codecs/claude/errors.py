@@ -12,6 +12,9 @@ from providers.translation.model import ErrorInfo, Json
 
 _MAX_MESSAGE = 500
 
+THREAD_UNSUPPORTED = "thread_unsupported_request"
+"""The SDKs look for it in ``details.error_code``, and stop sending what ``details.unsupported`` names."""
+
 _NEUTRAL: dict[str, tuple[int, str, str | None]] = {
     "invalid_request_error": (400, "invalid_request_error", None),
     "authentication_error": (401, "authentication_error", "invalid_api_key"),
@@ -73,7 +76,10 @@ def error_info(value: Json, *, status: int | None = None) -> ErrorInfo:
 
 def encode_error(info: ErrorInfo) -> dict[str, Json]:
     """The error as an Anthropic client expects it; the type follows from the status."""
-    return {"type": "error", "error": {"type": type_for_status(info.status), "message": info.message}}
+    error: dict[str, Json] = {"type": type_for_status(info.status), "message": info.message}
+    if info.code == THREAD_UNSUPPORTED:
+        error["details"] = {"error_code": info.code, "unsupported": [info.param or "thread"]}
+    return {"type": "error", "error": error}
 
 
 def type_for_status(status: int) -> str:

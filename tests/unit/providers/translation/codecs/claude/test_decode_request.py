@@ -47,6 +47,22 @@ def test_the_smallest_request_is_read():
     )
 
 
+@pytest.mark.parametrize(
+    "thread",
+    [{"type": "create"}, {"type": "continue", "previous_message_id": "msg_1"}],
+    ids=lambda t: t["type"],
+)
+def test_a_thread_is_refused_because_nobody_else_holds_it(thread):
+    with pytest.raises(MalformedRequest) as caught:
+        decode(thread=thread)
+    error = caught.value
+    assert (error.client_status, error.code, error.param) == (400, "thread_unsupported_request", "thread")
+
+
+def test_a_null_thread_asks_for_nothing():
+    assert decode(thread=None) == decode()
+
+
 def test_system_is_a_string_or_blocks_with_marks():
     assert decode(system="be brief").instructions == (Instruction(parts=(Text(text="be brief"),)),)
     blocks = [

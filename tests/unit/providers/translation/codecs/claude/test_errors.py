@@ -68,3 +68,17 @@ def test_a_precise_code_is_kept():
     details = {"error_code": "organization_disabled"}
     body = {"type": "error", "error": {"type": "permission_error", "message": "m", "details": details}}
     assert CODEC.decode_error(403, json.dumps(body).encode()).code == "organization_disabled"
+
+
+def test_a_refused_thread_is_told_in_the_details_that_the_sdks_read():
+    info = ErrorInfo(status=400, message="m", code="thread_unsupported_request", param="thread")
+    body = CODEC.encode_error(info)
+    assert body == {
+        "type": "error",
+        "error": {
+            "type": "invalid_request_error",
+            "message": "m",
+            "details": {"error_code": "thread_unsupported_request", "unsupported": ["thread"]},
+        },
+    }
+    assert CODEC.decode_error(400, json.dumps(body).encode()).code == "thread_unsupported_request"
