@@ -13,7 +13,9 @@ from providers.translation.codecs.claude.encode_reasoning import Thinking, encod
 from providers.translation.codecs.claude.encode_tools import build_names, encode_tools, is_forced
 from providers.translation.codecs.claude.schema import output_schema
 from providers.translation.json_text import dumps
+from providers.translation.kept_state import refuse_foreign_state
 from providers.translation.model import Json, Request
+from providers.values import Format
 
 _TIERS = {"auto": "auto", "default": "standard_only"}
 
@@ -21,9 +23,6 @@ _MAX_MARKS = 4
 """Cache breakpoints per request: https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching."""
 
 _MID_SYSTEM_BETA = "mid-conversation-system-2026-04-07"
-
-_STATEFUL = frozenset({"cachedContent", "previous_response_id", "conversation", "prompt"})
-"""Foreign fields that stand for content which another vendor keeps: the request is nothing without it."""
 
 
 def encode_request(request: Request, model: str, capabilities: Capabilities) -> Encoded:
@@ -66,10 +65,7 @@ def _check(request: Request) -> None:
     modalities = request.output.modalities
     if modalities and ("audio" in modalities or "text" not in modalities):
         raise Untranslatable("Anthropic models answer in text only", param="modalities")
-    for extra in request.ext.values():
-        for key in sorted(_STATEFUL & extra.keys()):
-            if own(request) is not extra:
-                raise Untranslatable(f"{key} names content that Anthropic does not have", param=key)
+    refuse_foreign_state(request, Format.CLAUDE)
 
 
 def _output(

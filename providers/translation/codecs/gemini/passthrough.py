@@ -18,6 +18,7 @@ from providers.translation.codecs.gemini.outcome import UNSPECIFIED, decode_usag
 from providers.translation.codecs.gemini.signatures import TAGGED, from_client
 from providers.translation.codecs.gemini.thinking import encode_thinking
 from providers.translation.json_text import dump_bytes
+from providers.translation.kept_state import GEMINI_BINDING
 from providers.translation.model import ErrorInfo, Json, ReasoningConfig, Usage
 from providers.translation.passthrough import (
     BAD_JSON,
@@ -37,10 +38,6 @@ from providers.translation.passthrough import (
 )
 from providers.translation.sse import frame
 from providers.values import Format
-
-BINDING = ("cachedContent", "cached_content")
-"""Names content that only Google holds."""
-
 
 COUNTS = b'"usageMetadata"'
 ENDINGS = (b'"finishReason"', b'"promptFeedback"', b'"error"')
@@ -73,7 +70,7 @@ def parse(body: bytes, url: UrlParts | None = None) -> ParsedBody:
         stream=url.stream,
         include_usage=True,
         format=Format.GEMINI,
-        bound_by=next((name for name in BINDING if is_set(fields, name)), ""),
+        bound_by=next((name for name in GEMINI_BINDING if is_set(fields, name)), ""),
         outside={"model": url.model, "stream": url.stream},
         is_array=url.is_array,
     )

@@ -17,6 +17,7 @@ from providers.translation.codecs.gemini.parts import ILLEGAL_IN_NAME, NAME_LIMI
 from providers.translation.codecs.gemini.schema import clean_response_schema
 from providers.translation.codecs.gemini.thinking import encode_thinking
 from providers.translation.codecs.gemini.tools_encode import encode_tool_config, encode_tools
+from providers.translation.kept_state import refuse_foreign_state
 from providers.translation.model import Json, Request, Tool, ToolCall, ToolResult
 from providers.values import Format
 
@@ -32,9 +33,10 @@ Report = Callable[[str], None]
 def encode_request(request: Request, model: str, capabilities: Capabilities) -> Encoded:
     """The body without ``model`` and ``stream``, which are in the URL.
 
-    Raises Untranslatable for a file that only another vendor holds and for a forced tool that Google
-    does not have.
+    Raises Untranslatable for files and state that only another vendor holds and for a forced tool that
+    Google does not have.
     """
+    refuse_foreign_state(request, Format.GEMINI)
     dropped: dict[str, None] = {}
 
     def report(name: str) -> None:

@@ -30,6 +30,7 @@ from providers.translation.codecs.openai.fields import (
 from providers.translation.codecs.openai.history import encode_messages
 from providers.translation.codecs.openai.messages import decode_messages
 from providers.translation.codecs.openai.tools import decode_choice, decode_tools, encode_tools, is_legacy
+from providers.translation.kept_state import refuse_foreign_state
 from providers.translation.model import (
     Json,
     OutputConfig,
@@ -201,8 +202,9 @@ def encode_request(request: Request, model: str, capabilities: Capabilities) -> 
     """The body for an OpenAI-compatible upstream.
 
     Raises Untranslatable for content that Chat Completions cannot carry (video, a document by URL, a
-    forced server tool).
+    forced server tool) and for state that another vendor keeps.
     """
+    refuse_foreign_state(request, Format.OPENAI)
     dropped: list[str] = []
     names = _name_map(request)
     own = request.ext.get(Format.OPENAI, {})

@@ -14,6 +14,7 @@ from providers.translation.codecs.responses.ids import digest_id
 from providers.translation.codecs.responses.outcome import encode_citation
 from providers.translation.codecs.responses.tools import ClientTools
 from providers.translation.json_text import dumps
+from providers.translation.kept_state import RESPONSES_FIELDS
 from providers.translation.model import (
     Instruction,
     Json,
@@ -35,7 +36,7 @@ from providers.values import Format
 Block = dict[str, Json]
 
 MAX_CALL_ID = 64
-_STORED = ("previous_response_id", "conversation", "prompt", "item_reference")
+_STORED = (*RESPONSES_FIELDS, "item_reference")
 """With these the call of a result may be in what OpenAI keeps."""
 
 

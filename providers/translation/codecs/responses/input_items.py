@@ -30,6 +30,7 @@ from providers.translation.codecs.responses.content import (
 from providers.translation.codecs.responses.ids import foreign_id
 from providers.translation.codecs.responses.tools import decode_tools, full_name
 from providers.translation.json_text import dumps
+from providers.translation.kept_state import RESPONSES_ITEMS
 from providers.translation.media import sniff_mime
 from providers.translation.model import (
     Ext,
@@ -52,10 +53,6 @@ from providers.values import Format
 Block = dict[str, Json]
 
 ROLES = ("user", "assistant", "system", "developer")
-
-STATEFUL_ITEMS = frozenset({"item_reference", "compaction", "compaction_trigger"})
-"""Items that stand for content which OpenAI keeps. Each also leaves its type as a key of the request's
-``ext``, so that other formats see that the request is nothing without it."""
 
 _USER_ITEMS = ("_output", "_response")
 """Endings of the types of items that the client's side produced."""
@@ -252,7 +249,7 @@ class InputReader:
 
     def _unknown(self, item: Block, kind: str) -> None:
         part = Unknown(raw=item, format=Format.RESPONSES)
-        if kind in STATEFUL_ITEMS:
+        if kind in RESPONSES_ITEMS:
             self.state[kind] = True
         role = Role.USER if kind.endswith(_USER_ITEMS) else Role.ASSISTANT
         self._join(role, part)

@@ -18,6 +18,7 @@ from providers.translation.codecs.responses.errors import error_fields
 from providers.translation.codecs.responses.outcome import decode_usage
 from providers.translation.codecs.responses.reasoning import effort_of
 from providers.translation.json_text import dump_bytes
+from providers.translation.kept_state import RESPONSES_BINDING
 from providers.translation.model import ErrorInfo, Json, ReasoningConfig, Usage
 from providers.translation.passthrough import (
     BAD_JSON,
@@ -36,9 +37,6 @@ from providers.translation.passthrough import (
 )
 from providers.translation.sse import frame
 from providers.values import Format
-
-BINDING = ("previous_response_id", "conversation", "prompt", "background")
-"""What only an upstream of this format can honour: state that it keeps, work that it does later."""
 
 _NUMBER = re.compile(rb'"sequence_number": ?([0-9]{1,9})')
 _ENDINGS = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
@@ -67,7 +65,7 @@ def parse(body: bytes, url: UrlParts | None = None) -> ParsedBody:
         stream=read_stream(fields),
         include_usage=True,
         format=Format.RESPONSES,
-        bound_by=next((name for name in BINDING if is_set(fields, name)), ""),
+        bound_by=next((name for name in RESPONSES_BINDING if is_set(fields, name)), ""),
     )
 
 

@@ -25,9 +25,10 @@ from providers.translation.codecs.openai.fields import (
 )
 from providers.translation.codecs.openai.request import ILLEGAL_IN_NAME, MAX_NAME, MAX_USER
 from providers.translation.codecs.responses.history import encode_input_items, name_map
-from providers.translation.codecs.responses.input_items import STATEFUL_ITEMS, InputReader
+from providers.translation.codecs.responses.input_items import InputReader
 from providers.translation.codecs.responses.reasoning import ENCRYPTED, decode_reasoning, encode_reasoning
 from providers.translation.codecs.responses.tools import decode_choice, decode_tools, encode_tools
+from providers.translation.kept_state import RESPONSES_FIELDS, RESPONSES_ITEMS, refuse_foreign_state
 from providers.translation.model import Json, OutputConfig, Request, Sampling
 from providers.values import Format
 
@@ -37,12 +38,6 @@ MIN_OUTPUT_TOKENS = 16
 """The service refuses a smaller ``max_output_tokens``."""
 
 LOGPROBS = "message.output_text.logprobs"
-STATEFUL_FIELDS = ("previous_response_id", "conversation", "prompt")
-"""Fields that stand for content which OpenAI keeps; with one of them ``input`` may be missing."""
-
-_FOREIGN_STATE = frozenset({"cachedContent"})
-"""As STATEFUL_FIELDS, of other formats: the request is nothing without what it names."""
-
 _TYPED_KEYS = frozenset(
     {
         "model", "input", "instructions", "stream", "tools", "tool_choice", "parallel_tool_calls",
@@ -98,9 +93,9 @@ def _read_input(body: Block) -> InputReader:
     value = body.get("input")
     if value is not None:
         reader.read(value)
-    elif not any(body.get(key) for key in STATEFUL_FIELDS):
+    elif not any(body.get(key) for key in RESPONSES_FIELDS):
         raise missing("input")
-    if value == [] and not instructions and not any(body.get(key) for key in STATEFUL_FIELDS):
+    if value == [] and not instructions and not any(body.get(key) for key in RESPONSES_FIELDS):
         raise invalid("input", "it must hold at least one item")
     return reader
 
@@ -191,7 +186,7 @@ def encode_request(request: Request, model: str, capabilities: Capabilities) -> 
         body["text"] = text
     _put_identity(body, request, own)
     for key, value in own.items():
-        if key not in STATEFUL_ITEMS:
+        if key not in RESPONSES_ITEMS:
             body.setdefault(key, value)
     for issuer, raw in request.ext.items():
         if issuer is not Format.RESPONSES:
@@ -204,10 +199,7 @@ def _check(request: Request) -> None:
         raise Untranslatable("The upstream's format gives one answer per request: n must be 1.", param="n")
     if "audio" in request.output.modalities:
         raise Untranslatable("The upstream's format cannot answer in audio.", param="modalities")
-    for issuer, raw in request.ext.items():
-        for key in sorted(_FOREIGN_STATE & raw.keys()):
-            if issuer is not Format.RESPONSES:
-                raise Untranslatable(f"{key} names content that OpenAI does not have.", param=key)
+    refuse_foreign_state(request, Format.RESPONSES)
 
 
 def _put_limits(body: Block, request: Request, capabilities: Capabilities, dropped: list[str]) -> None:
