@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from django.apps import AppConfig
 
 
@@ -13,3 +15,6 @@ class CliproxySiteConfig(AppConfig):
         from cliproxy_site import checks  # it reads models, which are loaded only now
 
         checks.register_checks()
+        # WhiteNoise hands files over as synchronous iterators, which Django reads in a thread under ASGI:
+        # small files, a handful per page, and nothing that an operator could act on.
+        warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")

@@ -13,6 +13,13 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "Gateway",
     "SITE_SUBHEADER": "One address for every model",
     "SITE_SYMBOL": "hub",
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda request: static("cliproxy_site/icon.svg"),
+        }
+    ],
     "SITE_URL": reverse_lazy("admin:index"),
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda request: static("cliproxy_site/admin.css")],

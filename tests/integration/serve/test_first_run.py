@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+
+import httpx
 
 from tests.integration.serve.conftest import ask, first_key, rows
 from tests.processes import start_gateway
@@ -81,3 +84,16 @@ def test_two_first_starts_at_once_set_up_once(tmp_path):
         assert [ask(gateway.port, key).status_code for gateway in gateways] == [200, 200]
     finally:
         assert [gateway.stop() for gateway in gateways] == [0, 0]
+
+
+def test_the_admins_pages_and_files_come_without_a_warning(start_gateway):
+    gateway = start_gateway(config=None)
+    with httpx.Client(base_url=f"http://127.0.0.1:{gateway.port}", follow_redirects=True) as browser:
+        page = browser.get("/admin/")
+        assert page.status_code == 200
+        files = re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text)
+        assert len(files) > 3
+        assert {browser.get(file).status_code for file in files} == {200}
+        assert browser.get("/favicon.ico").headers["content-type"] == "image/svg+xml"
+    assert gateway.stop() == 0
+    assert "WARNING" not in gateway.log
