@@ -13,9 +13,9 @@ export CLIPROXY_DATA_DIR=$data
 
 if [ -n "${CLIPROXY_TEST_POSTGRES_URL:-}" ]; then
   echo "== the tests that touch a database, on PostgreSQL"
-  # The real clients touch none: once, with everything else, is enough.
+  # The real clients, the pairs of formats and the servers touch none: once, with everything, is enough.
   DATABASE_URL=$CLIPROXY_TEST_POSTGRES_URL pytest tests/integration --ignore tests/integration/clients \
-    -m "not browser" -n 2 --dist loadfile -q "$@" \
+    --ignore tests/integration/proxy/pairs --ignore tests/integration/servers -m "not browser" -n 2 --dist loadfile -q "$@" \
     || { code=$?; [ "$code" -eq 5 ] || exit "$code"; }
   echo "== everything, on SQLite"
 fi
