@@ -57,7 +57,7 @@ def _tool(item: dict[str, Json], path: str) -> Tool:
             name=required_string(custom, "name", f"{path}.custom."),
             kind="custom",
             description=optional_string(custom, "description", f"{path}.custom."),
-            grammar=optional_object(custom, "format", f"{path}.custom."),
+            grammar=flat_grammar(optional_object(custom, "format", f"{path}.custom.")),
             cache=cache_mark(item, f"{path}."),
         )
     if kind != "function":
@@ -205,6 +205,14 @@ def _encode_tool(tool: Tool, names: NameMap) -> dict[str, Json]:
     if tool.strict is not None:
         definition["strict"] = tool.strict
     return {"type": "function", "function": definition}
+
+
+def flat_grammar(grammar: dict[str, Json] | None) -> dict[str, Json] | None:
+    """The neutral form, ``{type, syntax, definition}``; chat nests the last two under ``grammar``."""
+    nested = grammar.get("grammar") if grammar is not None else None
+    if grammar is None or not isinstance(nested, dict):
+        return grammar
+    return {**{key: value for key, value in grammar.items() if key != "grammar"}, **nested}
 
 
 def _nested_grammar(grammar: dict[str, Json]) -> dict[str, Json]:

@@ -21,6 +21,7 @@ from providers.translation.codecs.openai.fields import (
     unsupported,
     wrong_type,
 )
+from providers.translation.codecs.openai.tools import flat_grammar
 from providers.translation.model import Ext, Json, Request, Tool, ToolChoice
 from providers.translation.names import NameMap
 from providers.values import Format
@@ -104,18 +105,10 @@ def _custom(item: Block, path: str) -> Tool:
         name=required_string(source, "name", f"{where}."),
         kind="custom",
         description=optional_string(source, "description", f"{where}."),
-        grammar=_flat_grammar(optional_object(source, "format", f"{where}.")),
+        grammar=flat_grammar(optional_object(source, "format", f"{where}.")),
         cache=cache_mark(item, f"{path}."),
         ext=_rest(item, _CUSTOM_KEYS),
     )
-
-
-def _flat_grammar(grammar: Block | None) -> Block | None:
-    """``{type, syntax, definition}``; Chat Completions nests the last two under ``grammar``."""
-    nested = grammar.get("grammar") if grammar is not None else None
-    if grammar is None or not isinstance(nested, dict):
-        return grammar
-    return {**{key: value for key, value in grammar.items() if key != "grammar"}, **nested}
 
 
 def _namespace(item: Block, path: str) -> list[Tool]:
@@ -280,7 +273,7 @@ def _encode_tool(tool: Tool, names: NameMap) -> Block | None:
         block["description"] = tool.description
     if tool.kind == "custom":
         if tool.grammar is not None:
-            block["format"] = _flat_grammar(tool.grammar)
+            block["format"] = flat_grammar(tool.grammar)
     else:
         block["parameters"] = tool.schema
         # The service's default is strict, which refuses most schemas that were not written for it.

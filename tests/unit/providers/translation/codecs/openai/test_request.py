@@ -454,3 +454,14 @@ def test_modalities_that_the_format_lacks_are_dropped_and_named(asked, sent, dro
 def test_other_stream_options_survive():
     request = decode(stream=True, stream_options={"include_obfuscation": False})
     assert encode(request)["stream_options"] == {"include_obfuscation": False, "include_usage": True}
+
+
+def test_a_nested_grammar_is_read_flat_so_that_every_target_finds_it():
+    custom = {"name": "sh", "format": {"type": "grammar", "grammar": GRAMMAR}}
+    body = {
+        "model": "m",
+        "messages": [{"role": "user", "content": "x"}],
+        "tools": [{"type": "custom", "custom": custom}],
+    }
+    (tool,) = CODEC.decode_request(body).tools
+    assert tool.grammar == {"type": "grammar", **GRAMMAR}
