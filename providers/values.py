@@ -70,6 +70,65 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     credential_wide: bool = False
 
 
+class RuleAction(StrEnum):
+    """What a request-scoped error rule does (docs/routing.md)."""
+
+    STOP = "stop"
+    STOP_AND_COOLDOWN = "stop-and-cooldown"
+    CONTINUE = "continue"
+    CONTINUE_AND_COOLDOWN = "continue-and-cooldown"
+
+
+class ErrorRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A request-scoped error rule: the first whose status is equal and that finds a text decides.
+
+    ``texts`` are case-sensitive substrings of the upstream's body, ``patterns`` regular expressions.
+    """
+
+    status: int
+    action: RuleAction
+    texts: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one credential, provider or client key may take; 0 means no limit.
+
+    Requests and tokens per minute and per day (sliding windows), and requests at once. ``max_wait_s``
+    holds where ``waits`` is set: how long a request may be held until the limit lets it pass.
+    """
+
+    rpm: int = 0
+    tpm: int = 0
+    rpd: int = 0
+    tpd: int = 0
+    concurrency: int = 0
+    waits: bool = False
+    max_wait_s: float = 30.0
+
+    @property
+    def is_set(self) -> bool:
+        return bool(self.rpm or self.tpm or self.rpd or self.tpd or self.concurrency)
+
+
+class Features(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator says that a provider (or one model of it) can do; None means not said."""
+
+    streaming: bool | None = None
+    functions: bool | None = None
+    vision: bool | None = None
+    code_generation: bool | None = None
+    max_tokens: int | None = None
+    """Largest request in tokens (estimated), None or 0 for no bound."""
+
+
+class CoolingLadder(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider's own ladder for transient faults: ``initial_s`` doubles up to ``max_s``."""
+
+    initial_s: float = 1.0
+    max_s: float = 60.0
+
+
 class CredentialEntry(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One credential as the hot path sees it, with everything of its provider that a call needs.
 
@@ -97,6 +156,23 @@ class CredentialEntry(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     disable_cooling: bool | None = None
     options: dict[str, object] = msgspec.field(default_factory=dict)
     """Adapter-specific switches of the provider row, e.g. ``models-endpoint``."""
+    channel: str = ""
+    """The kind of login whose token ``secret`` is (``kiro``, ``codex``); "" for a key."""
+    account: dict[str, str] = msgspec.field(default_factory=dict)
+    """What a login knows of its account and an adapter needs: ``account_id``, ``project_id``,
+    ``profile_arn``, ``region``, ``api_base``. Never a secret."""
+    error_rules: tuple[ErrorRule, ...] = ()
+    limits: Limits | None = None
+    """Of this credential alone."""
+    provider_limits: Limits | None = None
+    """Of its provider: all credentials of the provider count together."""
+    features: Features | None = None
+    """Of the whole provider, for the capability filter."""
+    model_features: dict[str, Features] = msgspec.field(default_factory=dict)
+    """By upstream model; what they leave open is taken from ``features``."""
+    ladder: CoolingLadder | None = None
+    websockets: bool = False
+    """The upstream may be reached over a WebSocket."""
 
     def __repr__(self) -> str:
         return f"CredentialEntry({self.provider_key}#{self.id} {self.fingerprint})"

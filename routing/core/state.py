@@ -1,17 +1,20 @@
 """The one interface to routing's mutable memory; ``routing/state/`` implements it, and it is passed in.
 
 Reads are synchronous and local, so that resolving never waits; an implementation that shares state keeps
-a local copy.
+a local copy and sends what changed in the background.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
+from providers.values import Limits
 from routing.core.cooldown import Cooldown, History
 
 
 class RoutingState(Protocol):
+    # --- cooldowns -------------------------------------------------------------------------
+
     def cooldown(self, credential_id: int, model: str, now: float) -> Cooldown | None:
         """The running cooldown that covers this credential and upstream model, the later one of two."""
 
@@ -23,5 +26,54 @@ class RoutingState(Protocol):
     def record_success(self, credential_id: int, model: str) -> None:
         """Forget the failures of this credential and model; a credential-wide window stays."""
 
+    def claim_probe(self, credential_id: int, model: str, now: float) -> bool:
+        """Whether the caller may send the one request that tests a running cooldown; True once a window."""
+
+    # --- rotation --------------------------------------------------------------------------
+
     def turn(self, key: str) -> int:
         """0, 1, 2, … : the next turn of the rotation named ``key``."""
+
+    def weighted_turn(self, key: str, weights: tuple[tuple[int, int], ...]) -> int:
+        """Smooth weighted round robin over (credential id, weight) pairs with positive weights: the id whose
+        turn it is. The running values start anew when the pairs change."""
+
+    # --- bindings of conversations ---------------------------------------------------------
+
+    def binding(self, key: str, now: float) -> int | None:
+        """The credential that the conversation ``key`` is bound to, if the binding has not run out."""
+
+    def bind(self, key: str, credential_id: int, now: float, ttl_s: float) -> None: ...
+
+    def unbind(self, credential_id: int) -> None:
+        """Drop every binding to this credential."""
+
+    # --- load and speed --------------------------------------------------------------------
+
+    def attempt_began(self, credential_id: int) -> None: ...
+
+    def attempt_ended(self, credential_id: int) -> None: ...
+
+    def in_flight(self, credential_id: int) -> int:
+        """Attempts begun and not ended."""
+
+    def note_latency(self, credential_id: int, model: str, seconds: float, now: float) -> None:
+        """A first byte took ``seconds``."""
+
+    def latency_s(self, credential_id: int, model: str, now: float) -> float | None:
+        """The peak-sensitive moving average of first bytes, None when nothing is known."""
+
+    # --- limits ----------------------------------------------------------------------------
+
+    def limit_wait_s(self, scope: str, limits: Limits, now: float) -> float:
+        """0 when ``scope`` (``credential:7``, ``provider:3``, ``client:2``) may take one more request now,
+        else the seconds until a window frees one; ``math.inf`` where only an ending request can."""
+
+    def take(self, scope: str, limits: Limits, now: float) -> None:
+        """Count one request, and hold one of the places at once until ``give_back``."""
+
+    def give_back(self, scope: str, tokens: int, now: float) -> None:
+        """The request ended; ``tokens`` are what it used, input and output."""
+
+    def remaining(self, scope: str, limits: Limits, now: float) -> tuple[int, int]:
+        """Requests and tokens left in the tightest window; -1 where no limit holds."""

@@ -5,9 +5,11 @@ Built by ``routing/table.py`` from rows, read by the hot path, the simulator and
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import msgspec
 
-from providers.values import CredentialEntry
+from providers.values import CredentialEntry, ErrorRule, Limits
 
 
 class ClientEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,6 +20,9 @@ class ClientEntry(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool = True
     expires_at: float | None = None
     allowed: tuple[str, ...] = ()
+    limits: Limits | None = None
+    keeps_responses_s: int = 0
+    """How long answers of this key are kept for ``previous_response_id``, in seconds; 0 means not at all."""
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +66,26 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     until: float | None = None
 
 
+class Strategy(StrEnum):
+    """The rule that orders the candidates of one priority tier (docs/routing.md)."""
+
+    ROUND_ROBIN = "round-robin"
+    WEIGHTED = "weighted-round-robin"
+    FILL_FIRST = "fill-first"
+    LEAST_BUSY = "least-busy"
+    LOWEST_LATENCY = "lowest-latency"
+    LOWEST_COST = "lowest-cost"
+
+
+class Fallbacks(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a request for one registered id goes when that id cannot serve it: other registered ids, in
+    order, by cause. ``exhaustion`` means that every candidate failed or rests."""
+
+    context_length: tuple[str, ...] = ()
+    content_filter: tuple[str, ...] = ()
+    exhaustion: tuple[str, ...] = ()
+
+
 class RouteSettings(msgspec.Struct, frozen=True, kw_only=True):
     request_retry: int = 3
     max_retry_credentials: int = 0
@@ -69,6 +94,25 @@ class RouteSettings(msgspec.Struct, frozen=True, kw_only=True):
     disable_cooling: bool = False
     force_model_prefix: bool = False
     debug: bool = False
+    strategy: Strategy = Strategy.ROUND_ROBIN
+    session_affinity: bool = False
+    session_affinity_ttl_s: float = 3600.0
+    bootstrap_retries: int = 0
+    """Further complete attempts of a stream that failed before its first byte."""
+    deadline_s: float = 0.0
+    """For the whole exchange until its first byte, retries and waits included; 0 means none."""
+    keepalive_s: float = 0.0
+    """A comment in a silent stream after so many seconds; 0 means never."""
+    nonstream_keepalive_s: float = 0.0
+    """A newline ahead of a slow whole answer every so many seconds; 0 means never."""
+    passthrough_headers: bool = False
+    saves_cooldowns: bool = False
+    image_generation: str = "on"
+    """``on``, ``off``, ``chat`` (off but on image routes) or ``passthrough`` (config.yaml's
+    ``disable-image-generation``)."""
+    channel_error_rules: dict[str, tuple[ErrorRule, ...]] = {}
+    fallbacks: dict[str, Fallbacks] = {}
+    """By registered id."""
 
 
 class RoutingTable(msgspec.Struct, frozen=True, kw_only=True):

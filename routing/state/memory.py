@@ -5,11 +5,16 @@ Touched from one event loop only, so it needs no lock.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 
+from providers.values import Limits
 from routing.core.cooldown import Cooldown, History
+from routing.state.windows import Windows
 
 NEVER = History()
+LATENCY_MEMORY_S = 10.0
+"""The time constant of the latency average: Finagle's peak EWMA uses the same."""
 
 
 class MemoryState:
@@ -19,6 +24,13 @@ class MemoryState:
         self._histories: dict[tuple[int, str], History] = {}
         self._wide: dict[int, History] = {}
         self._turns: defaultdict[str, int] = defaultdict(int)
+        self._probed: dict[tuple[int, str], float] = {}
+        """When the running window of a credential and model was last tested: the end of that window."""
+        self._weighted: dict[str, tuple[tuple[tuple[int, int], ...], dict[int, int]]] = {}
+        self._bindings: dict[str, tuple[int, float]] = {}
+        self._in_flight: defaultdict[int, int] = defaultdict(int)
+        self._latency: dict[tuple[int, str], tuple[float, float]] = {}
+        self._windows = Windows()
         self._proven: set[int] = set()
         """Credentials that worked at least once, so that a first success is news and the next is not."""
         self.changed: set[int] = set()
@@ -54,6 +66,68 @@ class MemoryState:
         turn = self._turns[key]
         self._turns[key] = turn + 1
         return turn
+
+    def claim_probe(self, credential_id: int, model: str, now: float) -> bool:
+        rest = self.cooldown(credential_id, model, now)
+        if rest is None or self._probed.get((credential_id, rest.model), -math.inf) >= rest.until:
+            return False
+        self._probed[credential_id, rest.model] = rest.until
+        return True
+
+    def weighted_turn(self, key: str, weights: tuple[tuple[int, int], ...]) -> int:
+        held = self._weighted.get(key)
+        running = held[1] if held is not None and held[0] == weights else dict.fromkeys(dict(weights), 0)
+        self._weighted[key] = weights, running
+        for credential_id, weight in weights:
+            running[credential_id] += weight
+        chosen = max(running, key=lambda credential_id: (running[credential_id], -credential_id))
+        running[chosen] -= sum(weight for _, weight in weights)
+        return chosen
+
+    def binding(self, key: str, now: float) -> int | None:
+        held = self._bindings.get(key)
+        return held[0] if held is not None and held[1] > now else None
+
+    def bind(self, key: str, credential_id: int, now: float, ttl_s: float) -> None:
+        self._bindings[key] = credential_id, now + ttl_s
+
+    def unbind(self, credential_id: int) -> None:
+        for key in [key for key, held in self._bindings.items() if held[0] == credential_id]:
+            del self._bindings[key]
+
+    def attempt_began(self, credential_id: int) -> None:
+        self._in_flight[credential_id] += 1
+
+    def attempt_ended(self, credential_id: int) -> None:
+        self._in_flight[credential_id] -= 1
+
+    def in_flight(self, credential_id: int) -> int:
+        return self._in_flight.get(credential_id, 0)
+
+    def note_latency(self, credential_id: int, model: str, seconds: float, now: float) -> None:
+        """A slower answer counts at once, a faster one moves the average by and by (peak EWMA)."""
+        held = self.latency_s(credential_id, model, now)
+        if held is not None and seconds < held:
+            since = now - self._latency[credential_id, model][1]
+            share = math.exp(-since / LATENCY_MEMORY_S)
+            seconds = held * share + seconds * (1 - share)
+        self._latency[credential_id, model] = seconds, now
+
+    def latency_s(self, credential_id: int, model: str, now: float) -> float | None:
+        held = self._latency.get((credential_id, model))
+        return held[0] if held is not None else None
+
+    def limit_wait_s(self, scope: str, limits: Limits, now: float) -> float:
+        return self._windows.wait_s(scope, limits, now)
+
+    def take(self, scope: str, limits: Limits, now: float) -> None:
+        self._windows.take(scope, now)
+
+    def give_back(self, scope: str, tokens: int, now: float) -> None:
+        self._windows.give_back(scope, tokens, now)
+
+    def remaining(self, scope: str, limits: Limits, now: float) -> tuple[int, int]:
+        return self._windows.remaining(scope, limits, now)
 
     def clear(self, credential_id: int, before: float) -> None:
         """Drop the cooldowns of one credential that began before ``before`` (Unix seconds)."""

@@ -1,5 +1,7 @@
 // A button with data-copy="id" copies the text of that element. The clipboard interface exists on https and
-// localhost only; elsewhere the text is selected, so that one keystroke copies it.
+// localhost only, and a browser may leave its promise open for ever (no focus, a permission nobody answers);
+// then the text is selected, so that one keystroke copies it. Loaded without defer: the listener must stand
+// before the first button can be clicked.
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
@@ -8,9 +10,19 @@ document.addEventListener("click", (event) => {
     getSelection().selectAllChildren(source);
     button.textContent = "Selected";
   };
-  if (navigator.clipboard) {
-    navigator.clipboard.writeText(source.textContent).then(() => (button.textContent = "Copied"), select);
-  } else {
+  if (!navigator.clipboard) {
     select();
+    return;
   }
+  const impatient = setTimeout(select, 700);
+  navigator.clipboard.writeText(source.textContent).then(
+    () => {
+      clearTimeout(impatient);
+      button.textContent = "Copied";
+    },
+    () => {
+      clearTimeout(impatient);
+      select();
+    },
+  );
 });
