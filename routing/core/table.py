@@ -110,6 +110,10 @@ class RouteSettings(msgspec.Struct, frozen=True, kw_only=True):
     image_generation: str = "on"
     """``on``, ``off``, ``chat`` (off but on image routes) or ``passthrough`` (config.yaml's
     ``disable-image-generation``)."""
+    responses_websocket: bool = True
+    """Whether ``/v1/responses`` takes WebSockets (config.yaml's ``responses-websocket-enabled``)."""
+    responses_compact: bool = True
+    """Whether ``/v1/responses/compact`` is served (config.yaml's ``responses-compact-enabled``)."""
     channel_error_rules: dict[str, tuple[ErrorRule, ...]] = {}
     fallbacks: dict[str, Fallbacks] = {}
     """By registered id."""
