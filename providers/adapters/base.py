@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
+from typing import Protocol
 
 import msgspec
 
@@ -54,6 +55,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     operation: Operation = Operation.GENERATE
     query: str = ""
     """The client's own query on a passthrough, without its key: ``beta=true``."""
+    now: float = 0.0
+    """Unix seconds, for signatures that carry a time."""
+    seed: str = ""
+    """Random hex, 32 characters, one per exchange: where the vendor wants ids of the caller's making."""
 
 
 class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +67,17 @@ class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...]
     """Names in lower case, each once."""
     body: bytes = b""
+
+
+class Unwrapper(Protocol):
+    """Takes a vendor's envelope off a stream: bytes of the upstream in, events of the spoken format out.
+
+    ``feed`` may hold back the beginning of an event; ``close`` gives what is left. Both raise
+    UpstreamProtocolError for what is no envelope.
+    """
+
+    def feed(self, chunk: bytes) -> bytes: ...
+    def close(self) -> bytes: ...
 
 
 class Adapter:
@@ -101,6 +117,8 @@ class Adapter:
     default_mappings: tuple[tuple[str, str], ...] = ()
     """Route model to upstream model, where the id that people use is not the vendor's own. They hold
     when the provider row lists no models; the route models stand in ``catalogue`` as well."""
+    has_other_addresses: bool = False
+    """Whether ``elsewhere`` may ever name another address."""
     in_process: bool = False
     """Answers without a network (``demo``), by ``answer``."""
 
@@ -111,6 +129,20 @@ class Adapter:
     def request(self, call: Call) -> UpstreamRequest:
         """Address and sign one call."""
         raise NotImplementedError
+
+    def elsewhere(self, call: Call, tries: int, status: int | None, body: bytes) -> UpstreamRequest | None:
+        """The same call at another address of the vendor, after ``tries`` addresses failed; None when
+        there is none or the failure would repeat there. ``status`` None means that the last one could not
+        be reached; else ``body`` is its refusal."""
+        return None
+
+    def unwrapped(self, body: bytes) -> bytes:
+        """A whole answer without the vendor's envelope. Raises UpstreamProtocolError when it is none."""
+        return body
+
+    def unwrapper(self) -> Unwrapper | None:
+        """A new Unwrapper for one stream, or None where streams come bare."""
+        return None
 
     def models_request(self, credential: CredentialEntry) -> UpstreamRequest | None:
         """The call that lists models, or None when the provider offers none."""

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from providers.adapters.base import Adapter, Call, Operation
+from providers.adapters.base import Adapter, Call, Operation, Unwrapper, UpstreamRequest
 from providers.adapters.registry import adapter_for
-from providers.errors import UpstreamProtocolError, UpstreamRefused
+from providers.errors import UpstreamProtocolError, UpstreamRefused, UpstreamUnreachable
 from providers.translation.accumulate import Accumulator
 from providers.translation.codec import AnswerContext, Encoded
 from providers.translation.model import (
@@ -29,6 +29,7 @@ from providers.translation.passthrough import ParsedBody
 from providers.translation.registry import CODECS, FRAMINGS, PASSTHROUGHS
 from providers.translation.sse import SseReader
 from providers.upstream.client import MAX_ANSWER_BYTES, UpstreamClient, UpstreamResponse
+from providers.upstream.read_answer import ReadAnswer
 from providers.values import Format, Refusal
 from routing.core.cooldown import STOPPING
 from routing.core.resolve import Candidate
@@ -152,10 +153,33 @@ class Attempt:
             format=self._format,
             operation=ask.operation,
             query=ask.query if self._passes else "",
+            now=self._now,
+            seed=ask.seed,
         )
-        return await self._client.open(
-            self._adapter.request(call), proxy_url=credential.proxy_url, adapter=self._adapter
-        )
+        return await self._sent(call)
+
+    async def _sent(self, call: Call) -> UpstreamResponse:
+        """The vendor's first address that answers, where it has several. Raises UpstreamError."""
+        adapter, proxy_url = self._adapter, call.credential.proxy_url
+        request: UpstreamRequest | None = adapter.request(call)
+        tries = 0
+        while True:
+            tries += 1
+            assert request is not None  # noqa: S101  (None leaves the loop below)
+            try:
+                response = await self._client.open(request, proxy_url=proxy_url, adapter=adapter)
+            except UpstreamUnreachable:
+                if (request := adapter.elsewhere(call, tries, None, b"")) is None:
+                    raise
+                continue
+            if response.status < 400 or not adapter.has_other_addresses:
+                return response
+            try:
+                body = await response.read(MAX_ERROR_BYTES)
+            finally:
+                await response.close()
+            if (request := adapter.elsewhere(call, tries, response.status, body)) is None:
+                return ReadAnswer(response.status, response.headers, body)
 
     async def _refusal(self, response: UpstreamResponse) -> UpstreamRefused:
         body = await response.read(MAX_ERROR_BYTES)
@@ -200,6 +224,7 @@ class Attempt:
         body = await response.read()
         if not body.strip():
             raise UpstreamProtocolError("the upstream sent an empty answer")
+        body = self._adapter.unwrapped(body)
         if self._passes:
             return self._passed(body)
         return self._encoded_answer(self._decoded(body))
@@ -234,7 +259,7 @@ class Attempt:
                 has_ended = has_ended or isinstance(event, End)
                 whole.add(event)
 
-        async for chunk in response.chunks():
+        async for chunk in self._chunks(response):
             size += len(chunk)
             if size > MAX_ANSWER_BYTES:
                 raise UpstreamProtocolError(f"the upstream sent more than {MAX_ANSWER_BYTES} bytes")
@@ -265,10 +290,15 @@ class Attempt:
 
     # --- streams ---------------------------------------------------------------------------
 
+    def _chunks(self, response: UpstreamResponse) -> AsyncIterator[bytes]:
+        """The stream in the format that the adapter speaks."""
+        unwrapper = self._adapter.unwrapper()
+        return response.chunks() if unwrapper is None else _bare(response.chunks(), unwrapper)
+
     async def _stream(self, response: UpstreamResponse) -> Delivery:
         if STREAM not in response.headers.get("content-type", STREAM):
             return await self._unstreamed(response)
-        chunks = response.chunks()
+        chunks = self._chunks(response)
         first = await _first_of(chunks)
         if self._passes:
             return self._passing(response, chunks, first)
@@ -327,7 +357,7 @@ class Attempt:
             raise UpstreamProtocolError("the upstream answered a stream request with no stream")
         if self._passes:
             self._ask.neutral()  # the encoder looks at the request
-        answer = self._decoded(body)
+        answer = self._decoded(self._adapter.unwrapped(body))
         return UnfoldedStream(response, answer, CODECS[self._ask.format].stream_encoder(self._context()))
 
     def _classified(self, failure: ErrorInfo) -> Refusal:
@@ -342,6 +372,14 @@ class Attempt:
             }
         )
         return self._classify(failure.status, {}, body)
+
+
+async def _bare(chunks: AsyncIterator[bytes], unwrapper: Unwrapper) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        if piece := unwrapper.feed(chunk):
+            yield piece
+    if piece := unwrapper.close():
+        yield piece
 
 
 async def _again(first: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
