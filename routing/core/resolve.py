@@ -1,10 +1,12 @@
 """From a route model to ordered candidates, and a reason for every credential that is none.
 
-Pure: the same call answers the hot path, ``manage.py route`` and the admin's "why" page. The order of
-transformations and the worked examples are in ``docs/routing.md``.
+Pure: the same call answers the hot path, ``manage.py route`` and the admin's "why" page; these two *peek*,
+which takes no turn and changes nothing. The order of transformations is in ``docs/routing.md``.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import msgspec
 
@@ -12,8 +14,9 @@ from providers.errors import ClientError
 from providers.values import CredentialEntry
 from routing.core.cooldown import Cooldown
 from routing.core.exclusions import first_match
+from routing.core.query import RouteQuery
 from routing.core.state import RoutingState
-from routing.core.table import ClientEntry, Offer, RegisteredModel, Rejection, RoutingTable
+from routing.core.table import ClientEntry, Offer, RegisteredModel, Rejection, RoutingTable, Strategy
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,13 +28,20 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Resolution(msgspec.Struct, frozen=True, kw_only=True):
-    """``candidates`` in the order to be tried. ``cooling`` are those that rest, with their windows."""
+    """``candidates`` in the order to be tried. ``cooling`` are those that rest, with their windows; they
+    stand among the ``rejections`` too, where everybody else who is no candidate is told with the reason.
+    ``routing.core.explain`` puts it into words."""
 
     route_model: str
+    """The registered id that the request reached, without a suffix."""
     suffix: str
     candidates: tuple[Candidate, ...]
     rejections: tuple[Rejection, ...] = ()
     cooling: tuple[tuple[Candidate, Cooldown], ...] = ()
+    strategy: Strategy = Strategy.ROUND_ROBIN
+    """The rule by which each priority tier of ``candidates`` is ordered."""
+    bound_by: str = ""
+    """The session key whose binding put the first candidate in front; "" when none did."""
 
 
 class UnknownModel(ClientError):
@@ -91,15 +101,23 @@ def find_offers(table: RoutingTable, model: str) -> tuple[str, str, tuple[Offer,
 
 
 def resolve(
-    table: RoutingTable, state: RoutingState, client: ClientEntry, model: str, now: float
+    table: RoutingTable,
+    state: RoutingState,
+    client: ClientEntry,
+    query: RouteQuery,
+    now: float,
+    random: Callable[[], float] = lambda: 0.5,
+    *,
+    peek: bool = False,
 ) -> Resolution:
     """Order the candidates for one request. Raises UnknownModel, ModelNotAllowed.
 
-    Takes one turn of the model's rotation, so call it once per exchange.
+    Takes one turn of the model's rotation, so call it once per exchange; with ``peek`` it takes none and
+    says what the next such request would get. ``random`` draws from [0, 1).
     """
-    route_model, suffix, offers = find_offers(table, model)
+    route_model, suffix, offers = find_offers(table, query.model)
     if not is_allowed(client, route_model):
-        raise ModelNotAllowed(f"This client key may not use the model `{model}`.")
+        raise ModelNotAllowed(f"This client key may not use the model `{query.model}`.")
     cooling: list[tuple[Candidate, Cooldown]] = []
     free: list[tuple[Offer, tuple[str, ...]]] = []
     for offer in offers:
@@ -117,11 +135,12 @@ def resolve(
         suffix=suffix,
         candidates=tuple(
             _candidate(offer, member)
-            for offer, members in _in_turn(free, route_model, state)
-            for member in _members_in_turn(offer, members, route_model, state)
+            for offer, members in _in_turn(free, route_model, state, peek)
+            for member in _members_in_turn(offer, members, route_model, state, peek)
         ),
         cooling=tuple(cooling),
         rejections=tuple(_cooling_rejection(*pair) for pair in cooling) + table.hidden.get(route_model, ()),
+        strategy=table.settings.strategy,
     )
 
 
@@ -130,12 +149,12 @@ def _candidate(offer: Offer, member: str) -> Candidate:
 
 
 def _in_turn(
-    free: list[tuple[Offer, tuple[str, ...]]], route_model: str, state: RoutingState
+    free: list[tuple[Offer, tuple[str, ...]]], route_model: str, state: RoutingState, peek: bool
 ) -> list[tuple[Offer, tuple[str, ...]]]:
     """Strict priority tiers, round robin over who is free in each; one cursor per model."""
     if len(free) < 2:
         return free
-    turn = state.turn(route_model)
+    turn = state.turn(route_model, peek=peek)
     tiers: dict[int, list[tuple[Offer, tuple[str, ...]]]] = {}
     for pair in free:
         tiers.setdefault(pair[0].credential.priority, []).append(pair)
@@ -148,13 +167,14 @@ def _in_turn(
 
 
 def _members_in_turn(
-    offer: Offer, free: tuple[str, ...], route_model: str, state: RoutingState
+    offer: Offer, free: tuple[str, ...], route_model: str, state: RoutingState, peek: bool
 ) -> tuple[str, ...]:
     """The free members of a pool, from an offset over all its members that moves by one per request."""
     members = offer.members
     if len(members) == 1:
         return members
-    start = state.turn(f"{offer.credential.provider_key}#{offer.credential.id}:{route_model}") % len(members)
+    key = f"{offer.credential.provider_key}#{offer.credential.id}:{route_model}"
+    start = state.turn(key, peek=peek) % len(members)
     return tuple(member for member in members[start:] + members[:start] if member in free)
 
 

@@ -31,12 +31,12 @@ class RoutingState(Protocol):
 
     # --- rotation --------------------------------------------------------------------------
 
-    def turn(self, key: str) -> int:
-        """0, 1, 2, … : the next turn of the rotation named ``key``."""
+    def turn(self, key: str, *, peek: bool = False) -> int:
+        """0, 1, 2, … : the next turn of the rotation named ``key``. With ``peek`` it stays the next."""
 
-    def weighted_turn(self, key: str, weights: tuple[tuple[int, int], ...]) -> int:
+    def weighted_turn(self, key: str, weights: tuple[tuple[int, int], ...], *, peek: bool = False) -> int:
         """Smooth weighted round robin over (credential id, weight) pairs with positive weights: the id whose
-        turn it is. The running values start anew when the pairs change."""
+        turn it is. The running values start anew when the pairs change. ``peek`` changes nothing."""
 
     # --- bindings of conversations ---------------------------------------------------------
 

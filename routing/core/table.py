@@ -60,7 +60,8 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     credential_id: int
     provider_key: str
     reason: str
-    """``excluded``, ``cooling``, ``disabled``, ``prefix``, ``tried``, ``retry_limit``."""
+    """``excluded``, ``disabled`` and ``prefix`` (from the table); ``cooling``, ``limit``, ``capability``,
+    ``weight``, ``not_allowed`` (now); ``tried``, ``retry_limit`` (in a later round of one request)."""
     detail: str = ""
     model: str = ""
     until: float | None = None

@@ -22,6 +22,7 @@ from providers.translation.registry import PASSTHROUGHS
 from providers.values import Format
 from routing.core import rounds
 from routing.core.cooldown import CoolingRules, history_after, kind_of, stops
+from routing.core.query import RouteQuery
 from routing.core.resolve import Candidate, Resolution, resolve
 from routing.core.table import ClientEntry, RouteSettings, RoutingTable
 from routing.proxy.access import authenticate
@@ -135,7 +136,8 @@ class Exchange:
     def _resolve(self, table: RoutingTable, client: ClientEntry, parsed: ParsedBody) -> Resolution:
         """The candidates now; where the request is bound to its format, only those that speak it."""
         gateway = self._gateway
-        resolution = resolve(table, gateway.state, client, parsed.model, gateway.clock())
+        query = RouteQuery(model=parsed.model, stream=parsed.stream)
+        resolution = resolve(table, gateway.state, client, query, gateway.clock(), random.random)
         bound_by = parsed.bound_by or ("compact" if self._endpoint.operation is Operation.COMPACT else "")
         return bound(resolution, parsed, bound_by) if bound_by else resolution
 

@@ -62,7 +62,9 @@ class MemoryState:
             self._proven.add(credential_id)
             self.changed.add(credential_id)
 
-    def turn(self, key: str) -> int:
+    def turn(self, key: str, *, peek: bool = False) -> int:
+        if peek:
+            return self._turns.get(key, 0)
         turn = self._turns[key]
         self._turns[key] = turn + 1
         return turn
@@ -74,14 +76,17 @@ class MemoryState:
         self._probed[credential_id, rest.model] = rest.until
         return True
 
-    def weighted_turn(self, key: str, weights: tuple[tuple[int, int], ...]) -> int:
+    def weighted_turn(self, key: str, weights: tuple[tuple[int, int], ...], *, peek: bool = False) -> int:
         held = self._weighted.get(key)
-        running = held[1] if held is not None and held[0] == weights else dict.fromkeys(dict(weights), 0)
-        self._weighted[key] = weights, running
+        running = (
+            dict(held[1]) if held is not None and held[0] == weights else dict.fromkeys(dict(weights), 0)
+        )
         for credential_id, weight in weights:
             running[credential_id] += weight
         chosen = max(running, key=lambda credential_id: (running[credential_id], -credential_id))
         running[chosen] -= sum(weight for _, weight in weights)
+        if not peek:
+            self._weighted[key] = weights, running
         return chosen
 
     def binding(self, key: str, now: float) -> int | None:

@@ -6,6 +6,7 @@ these refusals lead to the next candidate and rest nobody.
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ from providers.errors import ClientError, UpstreamError, UpstreamRefused
 from providers.values import RefusalKind
 from routing.core import rounds
 from routing.core.cooldown import Cooldown, kind_of, stops
+from routing.core.query import RouteQuery
 from routing.core.resolve import Candidate, Resolution, resolve
 from routing.core.table import ClientEntry, RouteSettings, RoutingTable
 from routing.proxy.exchange import Exchange
@@ -132,7 +134,8 @@ class Routed(Exchange):
         self, table: RoutingTable, client: ClientEntry, model: str, is_fit: Callable[[Adapter], bool]
     ) -> Resolution:
         """The resolution without the candidates that cannot serve this endpoint at all."""
-        found = resolve(table, self._gateway.state, client, model, self._gateway.clock())
+        query = RouteQuery(model=model)
+        found = resolve(table, self._gateway.state, client, query, self._gateway.clock(), random.random)
 
         def fits(candidate: Candidate) -> bool:
             return is_fit(adapter_for(candidate.credential.adapter))

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.values import RefusalKind
+from routing.core.query import RouteQuery
 from routing.core.resolve import (
     ModelNotAllowed,
     UnknownModel,
@@ -31,7 +32,7 @@ def served(table, state, model="m", requests=4, now=NOW):
     """The first candidate of each of several requests, as (credential id, upstream model)."""
     found = []
     for _ in range(requests):
-        candidates = resolve(table, state, ANYONE, model, now).candidates
+        candidates = resolve(table, state, ANYONE, RouteQuery(model=model), now).candidates
         found.append((candidates[0].credential.id, candidates[0].model))
     return found
 
@@ -62,7 +63,9 @@ def test_a_pool_rotates_its_members_and_fails_over_inside_one_credential():
     table = make_table({"m": [make_offer(A, "q", "g", "k")]})
     state = MemoryState()
     assert [pair[1] for pair in served(table, state)] == ["q", "g", "k", "q"]
-    order = [candidate.model for candidate in resolve(table, state, ANYONE, "m", NOW).candidates]
+    order = [
+        candidate.model for candidate in resolve(table, state, ANYONE, RouteQuery(model="m"), NOW).candidates
+    ]
     assert order == ["g", "k", "q"]
 
 
@@ -70,7 +73,7 @@ def test_a_resting_pool_member_is_skipped_and_its_reason_is_told():
     table = make_table({"m": [make_offer(A, "q", "g", "k")]})
     state = MemoryState()
     fail(state, 1, refused(RefusalKind.TRANSIENT, 500), model="g")
-    resolution = resolve(table, state, ANYONE, "m", NOW)
+    resolution = resolve(table, state, ANYONE, RouteQuery(model="m"), NOW)
     assert {candidate.model for candidate in resolution.candidates} == {"q", "k"}
     (rejection,) = resolution.rejections
     assert (rejection.reason, rejection.model, rejection.until) == ("cooling", "g", NOW + 1)
@@ -80,12 +83,12 @@ def test_a_credential_wide_rest_covers_every_member():
     table = make_table({"m": [make_offer(A, "q", "g")]})
     state = MemoryState()
     fail(state, 1, refused(RefusalKind.QUOTA, 429, credential_wide=True), model="q")
-    assert resolve(table, state, ANYONE, "m", NOW).candidates == ()
+    assert resolve(table, state, ANYONE, RouteQuery(model="m"), NOW).candidates == ()
 
 
 def test_an_unknown_model_is_a_404_with_openais_code():
     with pytest.raises(UnknownModel) as caught:
-        resolve(make_table({}), MemoryState(), ANYONE, "nope", NOW)
+        resolve(make_table({}), MemoryState(), ANYONE, RouteQuery(model="nope"), NOW)
     assert (caught.value.client_status, caught.value.code, caught.value.param) == (
         404,
         "model_not_found",
@@ -120,27 +123,29 @@ def test_an_id_that_ends_in_parentheses_wins_over_the_suffix_reading():
 
 def test_an_open_prefix_passes_any_id_but_the_excluded_ones():
     table = make_table({}, open_prefixes={"or": (make_open(A, "*-vision"),)})
-    resolution = resolve(table, MemoryState(), ANYONE, "or/vendor/model", NOW)
+    resolution = resolve(table, MemoryState(), ANYONE, RouteQuery(model="or/vendor/model"), NOW)
     assert resolution.candidates[0].model == "vendor/model"
     with pytest.raises(UnknownModel):
-        resolve(table, MemoryState(), ANYONE, "or/gpt-vision", NOW)
+        resolve(table, MemoryState(), ANYONE, RouteQuery(model="or/gpt-vision"), NOW)
     with pytest.raises(UnknownModel):
-        resolve(table, MemoryState(), ANYONE, "or/", NOW)
+        resolve(table, MemoryState(), ANYONE, RouteQuery(model="or/"), NOW)
 
 
 def test_an_open_provider_takes_only_what_nobody_registered():
     table = make_table({"m": [make_offer(A)]}, open_offers=(make_open(B),))
-    assert resolve(table, MemoryState(), ANYONE, "m", NOW).candidates[0].credential.id == 1
-    assert resolve(table, MemoryState(), ANYONE, "other", NOW).candidates[0].credential.id == 2
+    assert resolve(table, MemoryState(), ANYONE, RouteQuery(model="m"), NOW).candidates[0].credential.id == 1
+    assert (
+        resolve(table, MemoryState(), ANYONE, RouteQuery(model="other"), NOW).candidates[0].credential.id == 2
+    )
 
 
 def test_a_client_key_sees_and_uses_only_what_it_may():
     table = make_table({"gpt-4o": [make_offer(A)], "claude-x": [make_offer(A)]})
     limited = ClientEntry(id=2, label="limited", allowed=("gpt-*",))
     assert [model.id for model in listed_models(table, limited)] == ["gpt-4o"]
-    resolve(table, MemoryState(), limited, "gpt-4o", NOW)
+    resolve(table, MemoryState(), limited, RouteQuery(model="gpt-4o"), NOW)
     with pytest.raises(ModelNotAllowed) as caught:
-        resolve(table, MemoryState(), limited, "claude-x", NOW)
+        resolve(table, MemoryState(), limited, RouteQuery(model="claude-x"), NOW)
     assert caught.value.client_status == 403
 
 
@@ -159,7 +164,7 @@ def test_no_resting_credential_is_ever_a_candidate_and_none_appears_twice(restin
         state.turn("m")
     pairs = [
         (candidate.credential.id, candidate.model)
-        for candidate in resolve(table, state, ANYONE, "m", NOW).candidates
+        for candidate in resolve(table, state, ANYONE, RouteQuery(model="m"), NOW).candidates
     ]
     assert len(pairs) == len(set(pairs)) == 2 * (6 - len(resting))
     assert not resting & {pair[0] for pair in pairs}

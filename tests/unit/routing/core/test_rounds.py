@@ -1,5 +1,6 @@
 from providers.values import RefusalKind
 from routing.core import rounds
+from routing.core.query import RouteQuery
 from routing.core.resolve import resolve
 from routing.core.table import RouteSettings
 from routing.state.memory import MemoryState
@@ -20,7 +21,7 @@ ALONE = make_table({"m": [make_offer(A)]})
 
 
 def look(table, state, now=NOW):
-    return resolve(table, state, ANYONE, "m", now)
+    return resolve(table, state, ANYONE, RouteQuery(model="m"), now)
 
 
 def test_a_round_admits_those_whose_retries_reach_it():
