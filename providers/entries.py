@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from providers import secrets
 from providers.adapters.registry import adapter_for
-from providers.models import Credential
-from providers.values import CredentialEntry
+from providers.json_columns import read
+from providers.models import Credential, Provider
+from providers.values import CoolingLadder, CredentialEntry, ErrorRule, Features, Limits
 
 
 def entry_of(credential: Credential, default_proxy: str = "") -> CredentialEntry:
@@ -41,5 +42,25 @@ def entry_of(credential: Credential, default_proxy: str = "") -> CredentialEntry
         weight=credential.weight,
         request_retry=retry,
         disable_cooling=cooling,
-        options=dict(provider.options),
+        options={**provider.options, **credential.options},
+        channel=credential.channel,
+        account={str(name): str(value) for name, value in credential.account.items()},
+        error_rules=(
+            *read(credential, "error_rules", tuple[ErrorRule, ...], ()),
+            *read(provider, "error_rules", tuple[ErrorRule, ...], ()),
+        ),
+        limits=_limits(credential),
+        provider_limits=_limits(provider),
+        features=read(provider, "features", Features, None) if provider.features else None,
+        model_features={
+            **read(provider, "model_features", dict[str, Features], {}),
+            **read(credential, "model_features", dict[str, Features], {}),
+        },
+        ladder=read(provider, "ladder", CoolingLadder, None) if provider.ladder else None,
+        websockets=provider.websockets if credential.websockets is None else credential.websockets,
     )
+
+
+def _limits(row: Credential | Provider) -> Limits | None:
+    limits = read(row, "limits", Limits, Limits())
+    return limits if limits.is_set else None

@@ -10,6 +10,9 @@ from __future__ import annotations
 from django.db import models
 from django.db.models.functions import Lower
 
+from providers import json_columns
+from providers.values import CoolingLadder, ErrorRule, Features, Limits
+
 
 class Origin(models.TextChoices):
     DATABASE = "database", "Database"
@@ -32,7 +35,28 @@ class Owned(models.Model):
         return self.origin == Origin.FILE
 
 
-class Provider(Owned):
+class CallRules(models.Model):
+    """What a provider and a credential both may say of their calls. The JSON columns hold the values of
+    ``providers/values.py`` and are read through ``providers/json_columns.py``."""
+
+    error_rules = models.JSONField(
+        default=list, blank=True, help_text="Request-scoped error rules, in order."
+    )
+    limits = models.JSONField(default=dict, blank=True, help_text="rpm, tpm, rpd, tpd, concurrency, waits.")
+    model_features = models.JSONField(default=dict, blank=True)
+    """Upstream model -> Features."""
+
+    class Meta:
+        abstract = True
+
+    def clean(self) -> None:
+        super().clean()
+        json_columns.check(
+            self, error_rules=list[ErrorRule], limits=Limits, model_features=dict[str, Features]
+        )
+
+
+class Provider(CallRules, Owned):
     """A vendor or service that serves models, as configured here."""
 
     key = models.SlugField(max_length=64, help_text="Stable id; shown to clients and never changed.")
@@ -46,6 +70,11 @@ class Provider(Owned):
     priority = models.IntegerField(default=0, help_text="Higher is preferred.")
     disable_cooling = models.BooleanField(null=True, blank=True)
     request_retry = models.PositiveIntegerField(null=True, blank=True)
+    features = models.JSONField(default=dict, blank=True)
+    """What the operator says that the provider can do: Features."""
+    ladder = models.JSONField(default=dict, blank=True)
+    """CoolingLadder for transient faults; {} follows the gateway's."""
+    websockets = models.BooleanField(default=False, help_text="It may be reached over a WebSocket.")
     options = models.JSONField(default=dict, blank=True)
     discovered_models = models.JSONField(default=list, blank=True, editable=False)
     """List of CatalogueModel as JSON objects, from the provider's own model list."""
@@ -62,6 +91,10 @@ class Provider(Owned):
     def __str__(self) -> str:
         return self.name or self.key
 
+    def clean(self) -> None:
+        super().clean()
+        json_columns.check(self, features=Features, ladder=CoolingLadder)
+
 
 class CredentialHealth(models.TextChoices):
     UNKNOWN = "unknown", "Not used yet"
@@ -69,7 +102,7 @@ class CredentialHealth(models.TextChoices):
     BROKEN = "broken", "Broken"
 
 
-class Credential(Owned):
+class Credential(CallRules, Owned):
     """One secret with which one provider is called. Empty overrides inherit the provider's value."""
 
     provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="credentials")
@@ -93,6 +126,13 @@ class Credential(Owned):
     health_message = models.CharField(max_length=500, blank=True, default="", editable=False)
     health_at = models.DateTimeField(null=True, blank=True, editable=False)
     latency_ms = models.PositiveIntegerField(null=True, blank=True, editable=False)
+    websockets = models.BooleanField(null=True, blank=True)
+    channel = models.CharField(max_length=64, blank=True, default="", editable=False)
+    """The kind of login: ``codex``, ``kiro``; "" for a key."""
+    account = models.JSONField(default=dict, blank=True, editable=False)
+    """What the login knows of its account, text by text; never a secret."""
+    options = models.JSONField(default=dict, blank=True, editable=False)
+    """What the file says of a login (``token-file``, ``region``) and adapter switches of this credential."""
     cooldowns_cleared_at = models.DateTimeField(null=True, blank=True, editable=False)
     """Every process drops cooldowns of this credential that began before this moment."""
 

@@ -79,7 +79,7 @@ class RuleAction(StrEnum):
     CONTINUE_AND_COOLDOWN = "continue-and-cooldown"
 
 
-class ErrorRule(msgspec.Struct, frozen=True, kw_only=True):
+class ErrorRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A request-scoped error rule: the first whose status is equal and that finds a text decides.
 
     ``texts`` are case-sensitive substrings of the upstream's body, ``patterns`` regular expressions.
@@ -91,7 +91,7 @@ class ErrorRule(msgspec.Struct, frozen=True, kw_only=True):
     patterns: tuple[str, ...] = ()
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one credential, provider or client key may take; 0 means no limit.
 
     Requests and tokens per minute and per day (sliding windows), and requests at once. ``max_wait_s``
@@ -111,18 +111,21 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.rpm or self.tpm or self.rpd or self.tpd or self.concurrency)
 
 
-class Features(msgspec.Struct, frozen=True, kw_only=True):
+class Features(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the operator says that a provider (or one model of it) can do; None means not said."""
 
     streaming: bool | None = None
     functions: bool | None = None
     vision: bool | None = None
     code_generation: bool | None = None
+    multimodal: bool | None = None
+    images: bool = False
+    """Makes images and nothing else: usable on image routes only."""
     max_tokens: int | None = None
     """Largest request in tokens (estimated), None or 0 for no bound."""
 
 
-class CoolingLadder(msgspec.Struct, frozen=True, kw_only=True):
+class CoolingLadder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A provider's own ladder for transient faults: ``initial_s`` doubles up to ``max_s``."""
 
     initial_s: float = 1.0

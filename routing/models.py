@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Lower
 from django.utils import timezone
 
+from providers import json_columns
 from providers.models import Credential, Owned, Provider
+from providers.values import ErrorRule, Limits
+from routing.core.payload import PayloadRules
+from routing.core.table import Fallbacks
 
 
 class ModelAlias(Owned):
@@ -85,6 +90,89 @@ class ModelExclusion(Owned):
         return self.pattern
 
 
+class ChannelRule(Owned):
+    """A rule for every login of one channel (``codex``, ``gemini-cli``), or for one login of it."""
+
+    channel = models.CharField(max_length=64)
+    credential = models.ForeignKey(
+        Credential,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Empty: holds for every login of the channel.",
+    )
+
+    class Meta:
+        abstract = True
+
+
+class ChannelAlias(ChannelRule):
+    """``oauth-model-alias``: another id for a model of a channel. With ``fork`` the model keeps its own id
+    beside the alias, else the alias replaces it. Applied after the exclusions."""
+
+    upstream_model = models.CharField(max_length=300, help_text="The model's id under this channel.")
+    alias = models.CharField(max_length=300, help_text="The id that clients ask for.")
+    fork = models.BooleanField(default=False, help_text="Keep the model's own id beside the alias.")
+    display_name = models.CharField(max_length=200, blank=True)
+    force_mapping = models.BooleanField(
+        default=False, help_text="Answers show the alias instead of the provider's model name."
+    )
+    position = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["channel", "credential_id", "position", "id"]
+        verbose_name_plural = "channel aliases"
+        constraints = [
+            models.UniqueConstraint(
+                "channel",
+                Lower("alias"),
+                condition=models.Q(credential__isnull=True),
+                name="channel_alias_once",
+            ),
+            models.UniqueConstraint(
+                "credential",
+                Lower("alias"),
+                condition=models.Q(credential__isnull=False),
+                name="channel_alias_once_per_credential",
+            ),
+            models.CheckConstraint(condition=~models.Q(channel=""), name="channel_alias_channel_given"),
+            models.CheckConstraint(condition=~models.Q(alias=""), name="channel_alias_given"),
+            models.CheckConstraint(
+                condition=~models.Q(upstream_model=""), name="channel_alias_upstream_given"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel}: {self.alias} → {self.upstream_model}"
+
+
+class ChannelExclusion(ChannelRule):
+    """``oauth-excluded-models``: a pattern of model ids that a channel does not offer; as ModelExclusion."""
+
+    pattern = models.CharField(max_length=300)
+
+    class Meta:
+        ordering = ["channel", "credential_id", "pattern"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["channel", "pattern"],
+                condition=models.Q(credential__isnull=True),
+                name="channel_exclusion_once",
+            ),
+            models.UniqueConstraint(
+                fields=["credential", "pattern"],
+                condition=models.Q(credential__isnull=False),
+                name="channel_exclusion_once_per_credential",
+            ),
+            models.CheckConstraint(condition=~models.Q(channel=""), name="channel_exclusion_channel_given"),
+            models.CheckConstraint(condition=~models.Q(pattern=""), name="channel_exclusion_given"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel}: {self.pattern}"
+
+
 class ClientKey(Owned):
     """The secret with which a client calls us. Only a keyed digest is stored; the key is shown once."""
 
@@ -99,6 +187,9 @@ class ClientKey(Owned):
     allowed_models = models.JSONField(
         default=list, blank=True, help_text="Patterns of model ids; empty allows every model."
     )
+    limits = models.JSONField(
+        default=dict, blank=True, help_text="rpm, tpm, rpd, tpd, concurrency, waits, max_wait_s."
+    )
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
@@ -107,6 +198,10 @@ class ClientKey(Owned):
 
     def __str__(self) -> str:
         return f"{self.note or 'client key'} ({self.fingerprint})"
+
+    def clean(self) -> None:
+        super().clean()
+        json_columns.check(self, limits=Limits)
 
     @property
     def has_expired(self) -> bool:
@@ -176,9 +271,15 @@ class ObjectBinding(models.Model):
 
 
 class GatewaySettings(Owned):
-    """The one row of settings that an admin may change while the gateway runs. Defaults: config.md §4."""
+    """The one row of settings that an admin may change while the gateway runs.
+
+    Columns are named as the fields of ``RouteSettings`` and ``SettingsConfig``, so that each is mapped once.
+    The JSON columns hold values of ``providers/values.py`` and ``routing/core``. Keys of the file:
+    docs/configuration.md.
+    """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    # retries and cooldowns
     request_retry = models.PositiveIntegerField(default=3, help_text="Further rounds over the candidates.")
     max_retry_credentials = models.PositiveIntegerField(
         default=0, help_text="Credentials tried per round; 0 means all."
@@ -190,9 +291,87 @@ class GatewaySettings(Owned):
         default=0, help_text="After 408, 5xx: 0 climbs 1, 2, 4 … 60 s; n rests n seconds; negative never."
     )
     disable_cooling = models.BooleanField(default=False)
+    saves_cooldowns = models.BooleanField(default=False, help_text="Cooldowns survive a restart.")
+    bootstrap_retries = models.PositiveIntegerField(
+        default=0, help_text="Further complete attempts of a stream that failed before its first byte."
+    )
+    deadline_s = models.PositiveIntegerField(
+        default=0, help_text="Longest time to a first byte, retries and waits included; 0 means no bound."
+    )
+    error_rules = models.JSONField(
+        "channel error rules", default=dict, blank=True, help_text="Channel → request-scoped error rules."
+    )
+    # choice of a credential
+    strategy = models.CharField(max_length=32, default="round-robin")
+    session_affinity = models.BooleanField(
+        default=False, help_text="A conversation stays with the credential that served it before."
+    )
+    session_affinity_ttl_s = models.PositiveIntegerField(default=3600)
     force_model_prefix = models.BooleanField(default=False)
+    fallbacks = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="Model id → context_length, content_filter, exhaustion: other ids, in order.",
+    )
+    switch_project = models.BooleanField(
+        default=True, help_text="A spent gemini-cli project: try the account's others."
+    )
+    switch_preview_model = models.BooleanField(
+        default=True, help_text="A spent gemini-cli model: try its preview, or the model of a preview."
+    )
+    antigravity_credits = models.BooleanField(
+        default=True, help_text="With every allowance spent, antigravity's paid credits are the last resort."
+    )
+    # what is sent and answered
     proxy_token = models.TextField(blank=True, default="", editable=False)
+    payload = models.JSONField(
+        "payload rules",
+        default=dict,
+        blank=True,
+        help_text="default, default_raw, override, override_raw, filter.",
+    )
+    passthrough_headers = models.BooleanField(
+        default=False,
+        help_text="Clients see the provider's own answer headers, but for those of the connection.",
+    )
+    keepalive_s = models.PositiveIntegerField(
+        default=0, help_text="A comment in a silent stream every so many seconds; 0 means never."
+    )
+    nonstream_keepalive_s = models.PositiveIntegerField(
+        default=0, help_text="A newline ahead of a slow whole answer every so many seconds; 0 means never."
+    )
+    image_generation = models.CharField(max_length=16, default="on")
+    gpt_image_2_base_model = models.CharField(max_length=100, default="gpt-5.4-mini")
+    video_result_ttl_s = models.PositiveIntegerField(default=10_800)
+    responses_compact = models.BooleanField(default=True)
+    responses_websocket = models.BooleanField(default=True)
+    codex_stream_buffering = models.BooleanField(default=False)
+    codex_multi_agent_v2 = models.BooleanField(default=False)
+    xai_x_search = models.BooleanField(default=False)
+    antigravity_signature_cache = models.BooleanField(default=True)
+    antigravity_signature_bypass_strict = models.BooleanField(default=False)
+    # logins
+    auth_dir = models.CharField(max_length=500, default="~/.cli-proxy-api")
+    auth_refresh_workers = models.PositiveIntegerField(default=16)
+    channel_base_urls = models.JSONField(default=dict, blank=True, help_text="Channel → base URL.")
+    kiro_preferred_endpoint = models.CharField(max_length=32, blank=True, default="")
+    incognito_browser = models.BooleanField(
+        default=False, help_text="manage.py login opens a private window."
+    )
+    # management, logging
+    ws_auth = models.BooleanField(default=True, help_text="The relay socket /v1/ws needs a client key.")
+    management_key_hash = models.CharField(max_length=100, blank=True, default="", editable=False)
+    """bcrypt hash of the management key; "" turns the management API off."""
+    allow_remote_management = models.BooleanField(default=False)
+    disable_control_panel = models.BooleanField(default=False)
     debug = models.BooleanField(default=False, help_text="Log in detail. Never logs bodies or secrets.")
+    request_log = models.BooleanField(default=False)
+    logging_to_file = models.BooleanField(default=False)
+    logs_max_total_size_mb = models.PositiveIntegerField(default=0)
+    error_logs_max_files = models.PositiveIntegerField(default=10)
+    usage_statistics = models.BooleanField(default=False)
+    usage_queue_retention_s = models.PositiveIntegerField(default=60)
+    commercial_mode = models.BooleanField(default=False)
 
     class Meta:
         verbose_name = verbose_name_plural = "gateway settings"
@@ -200,6 +379,16 @@ class GatewaySettings(Owned):
 
     def __str__(self) -> str:
         return "Gateway settings"
+
+    def clean(self) -> None:
+        super().clean()
+        json_columns.check(
+            self,
+            error_rules=dict[str, list[ErrorRule]],
+            fallbacks=dict[str, Fallbacks],
+            payload=PayloadRules,
+            channel_base_urls=dict[str, str],
+        )
 
 
 class ConfigRevision(models.Model):

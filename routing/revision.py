@@ -13,13 +13,23 @@ from django.db import models
 from django.db.models.signals import post_delete, post_save
 
 from providers.models import Credential, Provider
-from routing.models import ClientKey, ConfigRevision, GatewaySettings, ModelAlias, ModelExclusion
+from routing.models import (
+    ChannelAlias,
+    ChannelExclusion,
+    ClientKey,
+    ConfigRevision,
+    GatewaySettings,
+    ModelAlias,
+    ModelExclusion,
+)
 
 WATCHED: tuple[type[models.Model], ...] = (
     Provider,
     Credential,
     ModelAlias,
     ModelExclusion,
+    ChannelAlias,
+    ChannelExclusion,
     ClientKey,
     GatewaySettings,
 )

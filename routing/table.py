@@ -17,19 +17,23 @@ from providers import secrets
 from providers.adapters.base import Adapter, CatalogueModel
 from providers.adapters.registry import UnknownAdapter, adapter_for
 from providers.entries import entry_of
+from providers.json_columns import read
 from providers.models import Credential, Origin, Provider
 from providers.secrets import SecretsError
-from providers.values import CredentialEntry
+from providers.values import CredentialEntry, ErrorRule, Limits
 from routing import revision
 from routing.core.exclusions import first_match
+from routing.core.payload import PayloadRules
 from routing.core.table import (
     ClientEntry,
+    Fallbacks,
     Offer,
     OpenOffer,
     RegisteredModel,
     Rejection,
     RouteSettings,
     RoutingTable,
+    Strategy,
 )
 from routing.models import ClientKey, GatewaySettings, ModelAlias, ModelExclusion
 
@@ -79,25 +83,40 @@ def _revealed(token: str) -> str:
         return ""
 
 
+_PLAIN_SETTINGS = tuple(
+    field.name
+    for field in msgspec.structs.fields(RouteSettings)
+    if field.name not in ("strategy", "channel_error_rules", "fallbacks", "payload", "channel_base_urls")
+)
+"""The fields that a column of the same name holds as they are."""
+
+
 def _settings(row: GatewaySettings) -> RouteSettings:
+    """The row as a value. A JSON column that is damaged counts as empty, with a logged error."""
+    plain = {name: getattr(row, name) for name in _PLAIN_SETTINGS}
+    try:
+        strategy = Strategy(row.strategy)
+    except ValueError:
+        strategy = Strategy.ROUND_ROBIN
     return RouteSettings(
-        request_retry=row.request_retry,
-        max_retry_credentials=row.max_retry_credentials,
-        max_retry_interval_s=float(row.max_retry_interval_s),
-        transient_cooldown_s=row.transient_cooldown_s,
-        disable_cooling=row.disable_cooling,
-        force_model_prefix=row.force_model_prefix,
-        debug=row.debug,
+        **plain,
+        strategy=strategy,
+        channel_error_rules=read(row, "error_rules", dict[str, tuple[ErrorRule, ...]], {}),
+        fallbacks=read(row, "fallbacks", dict[str, Fallbacks], {}),
+        payload=read(row, "payload", PayloadRules, PayloadRules()),
+        channel_base_urls=read(row, "channel_base_urls", dict[str, str], {}),
     )
 
 
 def _client(key: ClientKey) -> ClientEntry:
+    limits = read(key, "limits", Limits, Limits())
     return ClientEntry(
         id=key.pk,
         label=key.note or key.fingerprint,
         enabled=key.enabled,
         expires_at=key.expires_at.timestamp() if key.expires_at else None,
         allowed=tuple(str(pattern).lower() for pattern in key.allowed_models),
+        limits=limits if limits.is_set else None,
     )
 
 
