@@ -136,8 +136,6 @@ class RouteSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The model that carries the image tool for ``gpt-image-2``."""
     request_log: bool = False
     """Keep requests and answers in full, as log files."""
-    responses_compact: bool = True
-    responses_websocket: bool = True
     codex_stream_buffering: bool = False
     """Codex's first events are held back until it generates."""
     codex_multi_agent_v2: bool = False
