@@ -18,7 +18,8 @@ from django.urls import re_path
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cliproxy_site.settings")
 django.setup()
 
-from cliproxy_site.runtime import Runtime  # noqa: E402  (Django must be set up first)
+from cliproxy_site import cors  # noqa: E402  (Django must be set up first)
+from cliproxy_site.runtime import Runtime  # noqa: E402
 from providers.errors import ClientError, GatewayError  # noqa: E402
 from routing.proxy.app import NotFound, UpgradeRefused, owns  # noqa: E402
 from routing.proxy.endpoints import dialect_of, normal_path  # noqa: E402
@@ -51,6 +52,11 @@ django_application = get_asgi_application()
 
 async def http(scope: Scope, receive: Receive, send: Send) -> None:
     """The proxy's paths go to the proxy, without any middleware; all others are Django's."""
+    if cors.is_api(scope["path"]):
+        if scope["method"] == "OPTIONS":
+            await cors.preflight(send)
+            return
+        send = cors.sharing(send)
     proxy = runtime.proxy
     if proxy is None:
         try:

@@ -5,6 +5,7 @@ sentence that names the setting, because a traceback out of the settings module 
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import logging
 import sys
 import warnings
@@ -42,6 +43,13 @@ class Environment(environ.Env):  # type: ignore[misc]  # django-environ has no t
             # The value itself is not shown: such a URL holds a password.
             sys.exit(f"{var} must be a URL that begins with sqlite:/// or postgres:// and names a database.")
         return found
+
+    def networks(self, var: str, default: list[str]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+        """Addresses and networks (``10.0.0.5, 192.168.0.0/16``)."""
+        try:
+            return [ipaddress.ip_network(text.strip()) for text in self.list(var, default=default)]
+        except ValueError as error:
+            sys.exit(f"{var} must be addresses or networks such as 10.0.0.0/8, with commas between: {error}.")
 
     def log_level(self, var: str, default: str) -> str:
         value: str = self.str(var, default=default).upper()

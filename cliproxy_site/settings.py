@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from pathlib import Path
 
 from cliproxy_site import data_dir
@@ -34,6 +35,16 @@ ENCRYPTION_KEYS_FILE = DATA_DIR / "encryption_keys"
 ENCRYPTION_KEYS: list[str] = env.list("CLIPROXY_ENCRYPTION_KEYS", default=[])
 """Fernet keys, newest first. Given here, the file in the data folder is not used."""
 
+MANAGEMENT_PASSWORD = env.str("MANAGEMENT_PASSWORD", default="")
+"""A management key in plain text beside the stored one; it opens the management API to other machines too."""
+TRUSTED_PROXIES = env.networks("CLIPROXY_TRUSTED_PROXIES", default=[])
+"""Whose ``X-Forwarded-For`` is believed when the management API asks who calls."""
+with (BASE_DIR / "pyproject.toml").open("rb") as file:
+    VERSION: str = tomllib.load(file)["project"]["version"]
+COMMIT = env.str("CLIPROXY_COMMIT", default="unknown")
+BUILD_DATE = env.str("CLIPROXY_BUILD_DATE", default="unknown")
+"""What an image was built from and when; shown in headers of the management API."""
+
 CONFIG_FILE = env.str("CLIPROXY_CONFIG", default="")
 DEBUG = env.bool("DJANGO_DEBUG", default=False)
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["*"])
@@ -51,6 +62,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "rest_framework",
+    "drf_spectacular",
     "channels",
     "cliproxy_site",
     "providers",
@@ -112,6 +124,26 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+REST_FRAMEWORK = {
+    # Safe for a view that forgets to say more; ``management_api.viewsets.base.ManagementView`` does.
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "management_api.errors.handle",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Gateway: management API",
+    "VERSION": VERSION,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {
+            "managementKey": {"type": "http", "scheme": "bearer"},
+            "managementKeyHeader": {"type": "apiKey", "in": "header", "name": "X-Management-Key"},
+        }
+    },
+    "SECURITY": [{"managementKey": []}, {"managementKeyHeader": []}],
+}
 LOGIN_URL = "admin:login"
 LANGUAGE_CODE = "en"
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")

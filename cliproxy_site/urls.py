@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 from django.views.generic import RedirectView
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("v0/management/", include("management_api.urls")),
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}cliproxy_site/icon.svg")),
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
 ]

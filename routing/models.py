@@ -391,6 +391,21 @@ class GatewaySettings(Owned):
         )
 
 
+class ManagementLockout(models.Model):
+    """A client address that sent wrong management keys; ``management_api/lockout.py`` counts."""
+
+    address = models.CharField(max_length=64, primary_key=True)
+    failures = models.PositiveSmallIntegerField(default=0)
+    failed_at = models.DateTimeField()
+    banned_until = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["failed_at"], name="lockout_by_age")]
+
+    def __str__(self) -> str:
+        return self.address
+
+
 class ConfigRevision(models.Model):
     """Raised in the same transaction as every change; a process that sees a new number rebuilds its table."""
 
