@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from providers import secrets
 from providers.adapters.registry import adapter_for
 from providers.json_columns import read
 from providers.models import Credential, Provider
-from providers.values import CoolingLadder, CredentialEntry, ErrorRule, Features, Limits
+from providers.values import CoolingLadder, CredentialEntry, ErrorRule, Features, Format, Limits
 
 
 def entry_of(credential: Credential, default_proxy: str = "") -> CredentialEntry:
@@ -58,9 +60,26 @@ def entry_of(credential: Credential, default_proxy: str = "") -> CredentialEntry
         },
         ladder=read(provider, "ladder", CoolingLadder, None) if provider.ladder else None,
         websockets=provider.websockets if credential.websockets is None else credential.websockets,
+        model_formats=_model_formats(provider),
     )
 
 
 def _limits(row: Credential | Provider) -> Limits | None:
     limits = read(row, "limits", Limits, Limits())
     return limits if limits.is_set else None
+
+
+class _Listed(msgspec.Struct):
+    """What counts here of a stored CatalogueModel."""
+
+    id: str
+    formats: tuple[Format, ...] = ()
+
+
+def _model_formats(provider: Provider) -> dict[str, tuple[Format, ...]]:
+    """What the vendor's model list says of formats; a damaged list says nothing."""
+    try:
+        listed = msgspec.convert(provider.discovered_models, list[_Listed])
+    except msgspec.ValidationError:
+        return {}
+    return {model.id: model.formats for model in listed if model.formats}

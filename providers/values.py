@@ -11,7 +11,8 @@ import msgspec
 
 
 class Format(StrEnum):
-    """A wire protocol. One codec under ``providers/translation/codecs/`` knows each."""
+    """A wire protocol. One codec under ``providers/translation/codecs/`` knows each. Clients speak the first
+    four; the rest is spoken by upstreams alone."""
 
     OPENAI = "openai"
     """Chat Completions, ``POST /v1/chat/completions``."""
@@ -21,6 +22,8 @@ class Format(StrEnum):
     """Anthropic Messages, ``POST /v1/messages``."""
     GEMINI = "gemini"
     """Google ``models/{m}:generateContent``."""
+    KIRO = "kiro"
+    """AWS CodeWhisperer's ``generateAssistantResponse``, answered as ``vnd.amazon.eventstream``."""
 
 
 class RefusalKind(StrEnum):
@@ -176,6 +179,8 @@ class CredentialEntry(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     ladder: CoolingLadder | None = None
     websockets: bool = False
     """The upstream may be reached over a WebSocket."""
+    model_formats: dict[str, tuple[Format, ...]] = msgspec.field(default_factory=dict)
+    """By upstream model: the formats in which its vendor says that it can be addressed."""
 
     def __repr__(self) -> str:
         return f"CredentialEntry({self.provider_key}#{self.id} {self.fingerprint})"

@@ -26,6 +26,8 @@ class CatalogueModel(msgspec.Struct, frozen=True, kw_only=True):
     created: int = 0
     owned_by: str = ""
     capabilities: Capabilities | None = None
+    formats: tuple[Format, ...] = ()
+    """The formats in which the vendor says that it can be addressed; empty where it does not say."""
 
 
 class Operation(Enum):
@@ -67,6 +69,8 @@ class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...]
     """Names in lower case, each once."""
     body: bytes = b""
+    dropped: tuple[str, ...] = ()
+    """What the adapter took out of the call's body because the vendor refuses it (as ``Encoded.dropped``)."""
 
 
 class Unwrapper(Protocol):
@@ -93,7 +97,7 @@ class Adapter:
     counts_tokens: tuple[Format, ...] = ()
     """The formats in which it counts tokens itself."""
     streams_only: bool = False
-    """Always answers as a stream; whole answers are put together here."""
+    """Always answers as a stream; whole answers are put together here. See ``only_streams``."""
     never_streams: bool = False
     """Always answers in one piece; streams are made of it here."""
     base_url: str = ""
@@ -122,9 +126,23 @@ class Adapter:
     in_process: bool = False
     """Answers without a network (``demo``), by ``answer``."""
 
-    def formats(self, credential: CredentialEntry) -> tuple[Format, ...]:
-        """All formats that ``credential`` may be addressed in."""
+    def formats(self, credential: CredentialEntry, model: str = "") -> tuple[Format, ...]:
+        """All formats that ``credential`` may be addressed in for the upstream model ``model``. A client of
+        one of them passes through; every other client is translated to the first."""
         return (self.speaks, *self.also_speaks)
+
+    def only_streams(self, credential: CredentialEntry, operation: Operation) -> bool:
+        """Whether ``credential`` is always answered with a stream when this is asked."""
+        return self.streams_only and operation is not Operation.COMPACT
+
+    def base_of(self, credential: CredentialEntry) -> str:
+        """The base URL in force, without a trailing slash; "" where one is missing."""
+        return credential.base_url.rstrip("/") or self.base_url
+
+    def other_format(self, call: Call, refusal: Refusal) -> Format | None:
+        """The format in which ``call`` may succeed after ``refusal`` said that its own does not serve the
+        model; None where none would help."""
+        return None
 
     def request(self, call: Call) -> UpstreamRequest:
         """Address and sign one call."""

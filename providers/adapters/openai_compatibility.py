@@ -20,7 +20,7 @@ class OpenAICompatibility(OpenAICompatible):
     prefix_replaces_ids = True
     abilities_by_model = OPENAI_FAMILIES
 
-    def formats(self, credential: CredentialEntry) -> tuple[Format, ...]:
+    def formats(self, credential: CredentialEntry, model: str = "") -> tuple[Format, ...]:
         if credential.options.get("speaks-responses") is True:
             return (Format.OPENAI, Format.RESPONSES)
         return (Format.OPENAI,)

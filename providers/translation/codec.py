@@ -8,6 +8,7 @@ cannot carry the meaning and silence would lie.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -111,14 +112,39 @@ class StreamEncoder(Protocol):
         """The in-stream error form; nothing may follow it. What the framing needs as an end is part of it."""
 
 
-class Codec(Protocol):
-    """The face of one format. Each ``codecs/<format>/codec.py`` has one instance named ``CODEC``."""
+class UpstreamCodec(Protocol):
+    """The half of a format that upstreams need. Each ``codecs/<format>/codec.py`` has one ``CODEC``."""
 
-    def decode_request(self, body: Json) -> Request: ...
     def encode_request(self, request: Request, model: str, capabilities: Capabilities) -> Encoded: ...
     def decode_response(self, body: Json, context: AnswerContext) -> Response: ...
-    def encode_response(self, response: Response, context: AnswerContext) -> dict[str, Json]: ...
     def stream_decoder(self, context: AnswerContext) -> StreamDecoder: ...
-    def stream_encoder(self, context: AnswerContext) -> StreamEncoder: ...
     def decode_error(self, status: int, body: bytes) -> ErrorInfo: ...
+
+
+class Codec(UpstreamCodec, Protocol):
+    """The whole face of a format that clients speak as well."""
+
+    def decode_request(self, body: Json) -> Request: ...
+    def encode_response(self, response: Response, context: AnswerContext) -> dict[str, Json]: ...
+    def stream_encoder(self, context: AnswerContext) -> StreamEncoder: ...
     def encode_error(self, info: ErrorInfo) -> dict[str, Json]: ...
+
+
+class FrameReader(Protocol):
+    """Bytes of a stream in, at any cut; its events out. Raises UpstreamProtocolError."""
+
+    def feed(self, chunk: bytes) -> list[SseEvent]: ...
+
+    def close(self) -> list[SseEvent]:
+        """The stream ended: what was held. Raises UpstreamProtocolError inside an event."""
+
+
+class Framing(msgspec.Struct, frozen=True, kw_only=True):
+    """Another framing than server-sent events in which a format's streams come."""
+
+    media_type: str
+    begins_with: bytes
+    """The first byte that is no white space: content types are not always right."""
+    reader: Callable[[], FrameReader]
+    is_always: bool = False
+    """Streams of the format come in no other framing."""

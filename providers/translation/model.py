@@ -396,6 +396,8 @@ class StreamError(Event, frozen=True, kw_only=True):
     """The upstream reported an error inside the stream. Nothing but it may follow."""
 
     info: ErrorInfo
+    raw: dict[str, Json] | None = None
+    """The error object as the upstream spelled it, for the adapter: it may name the end of a quota."""
 
 
 class End(Event, frozen=True, kw_only=True):

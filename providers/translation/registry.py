@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from providers.translation.codec import Codec
+from providers.translation.codec import Codec, Framing, UpstreamCodec
 from providers.translation.codecs.claude import passthrough as claude_passthrough
 from providers.translation.codecs.claude.codec import CODEC as CLAUDE
 from providers.translation.codecs.gemini import passthrough as gemini_passthrough
 from providers.translation.codecs.gemini.codec import CODEC as GEMINI
-from providers.translation.codecs.gemini.framing import ArrayReader
+from providers.translation.codecs.gemini.framing import FRAMING as GEMINI_ARRAY
 from providers.translation.codecs.openai import passthrough as openai_passthrough
 from providers.translation.codecs.openai.codec import CODEC as OPENAI
 from providers.translation.codecs.responses import passthrough as responses_passthrough
@@ -22,6 +22,9 @@ CODECS: dict[Format, Codec] = {
     Format.GEMINI: GEMINI,
 }
 
+UPSTREAM_CODECS: dict[Format, UpstreamCodec] = {**CODECS}
+"""Whom an upstream can be spoken to with: ``CODECS``, and the formats that no client speaks."""
+
 PASSTHROUGHS: dict[Format, Passthrough] = {
     Format.OPENAI: openai_passthrough,
     Format.RESPONSES: responses_passthrough,
@@ -29,5 +32,5 @@ PASSTHROUGHS: dict[Format, Passthrough] = {
     Format.GEMINI: gemini_passthrough,
 }
 
-FRAMINGS: dict[Format, type[ArrayReader]] = {Format.GEMINI: ArrayReader}
-"""Where a stream may come as something else than server-sent events: who reads it."""
+FRAMINGS: dict[Format, Framing] = {Format.GEMINI: GEMINI_ARRAY}
+"""Where a stream comes as something else than server-sent events."""

@@ -184,7 +184,7 @@ def _fault_of_settings(adapter: Adapter, entry: CredentialEntry) -> str | None:
     """What is wrong before anything is sent."""
     if adapter.in_process:
         return None
-    base_url = entry.base_url or adapter.base_url
+    base_url = adapter.base_of(entry)
     if not base_url:
         return "This kind of provider needs a base URL, and none is set."
     try:

@@ -13,10 +13,9 @@ from providers.adapters.base import Adapter, Call, Operation, Unwrapper, Upstrea
 from providers.adapters.registry import adapter_for
 from providers.errors import UpstreamProtocolError, UpstreamRefused, UpstreamUnreachable
 from providers.translation.accumulate import Accumulator
-from providers.translation.codec import AnswerContext, Encoded
+from providers.translation.codec import AnswerContext, Encoded, FrameReader
 from providers.translation.model import (
     End,
-    ErrorInfo,
     Event,
     ReasoningConfig,
     Request,
@@ -26,7 +25,7 @@ from providers.translation.model import (
 )
 from providers.translation.names import IDENTITY
 from providers.translation.passthrough import ParsedBody
-from providers.translation.registry import CODECS, FRAMINGS, PASSTHROUGHS
+from providers.translation.registry import CODECS, FRAMINGS, PASSTHROUGHS, UPSTREAM_CODECS
 from providers.translation.sse import SseReader
 from providers.upstream.client import MAX_ANSWER_BYTES, UpstreamClient, UpstreamResponse
 from providers.upstream.read_answer import ReadAnswer
@@ -36,7 +35,6 @@ from routing.core.resolve import Candidate
 from routing.proxy.delivery import (
     Delivery,
     PassingStream,
-    Reader,
     StreamFailed,
     TranslatedStream,
     UnfoldedStream,
@@ -92,15 +90,19 @@ class Attempt:
         self._candidate = candidate
         adapter: Adapter = adapter_for(candidate.credential.adapter)
         self._adapter = adapter
-        body_format = ask.parsed.format
-        is_spoken = body_format in adapter.formats(candidate.credential)
-        self._format = body_format if is_spoken else adapter.speaks
-        """Of what goes up and comes back."""
-        self._passes = is_spoken and body_format is ask.format
-        self._streams = adapter.streams_only or (ask.parsed.stream and not adapter.never_streams)
+        formats = adapter.formats(candidate.credential, candidate.model)
+        self._speak(ask.parsed.format if ask.parsed.format in formats else formats[0])
+        self._streams = adapter.only_streams(candidate.credential, ask.operation) or (
+            ask.parsed.stream and not adapter.never_streams
+        )
         self._now = now
         self._encoded: Encoded | None = None
         self.dropped: tuple[str, ...] = ()
+
+    def _speak(self, chosen: Format) -> None:
+        self._format = chosen
+        """Of what goes up and comes back."""
+        self._passes = chosen is self._ask.parsed.format and chosen is self._ask.format
 
     async def start(self) -> WholeAnswer | Delivery:
         """Send, and wait for the first good byte. Raises UpstreamError; ClientError when the request cannot
@@ -111,7 +113,7 @@ class Attempt:
                 raise await self._refusal(response)
             if self._ask.parsed.stream:
                 return await self._stream(response)
-            if STREAM in response.headers.get("content-type", ""):
+            if self._is_stream(response):
                 answer = await self._collected(response)
             else:
                 answer = await self._whole(response)
@@ -121,7 +123,30 @@ class Attempt:
         await response.close()
         return answer
 
+    def _is_stream(self, response: UpstreamResponse) -> bool:
+        """Whether the answer to a call that wants none comes as a stream all the same."""
+        media_type = response.headers.get("content-type", "")
+        framing = FRAMINGS.get(self._format)
+        return STREAM in media_type or (framing is not None and framing.is_always and self._streams)
+
     async def _open(self) -> UpstreamResponse:
+        """The answer's head; in another format of the vendor where the first does not serve the model."""
+        call = self._call()
+        response = await self._sent(call)
+        if response.status < 400 or type(self._adapter).other_format is Adapter.other_format:
+            return response
+        try:
+            body = await response.read(MAX_ERROR_BYTES)
+        finally:
+            await response.close()
+        refusal = self._classify(response.status, response.headers, body)
+        other = self._adapter.other_format(call, refusal)
+        if other is None or other is self._format:
+            return ReadAnswer(response.status, response.headers, body)
+        self._speak(other)
+        return await self._sent(self._call())
+
+    def _call(self) -> Call:
         candidate, ask = self._candidate, self._ask
         credential = candidate.credential
         capabilities = self._adapter.capabilities(candidate.model)
@@ -139,11 +164,11 @@ class Attempt:
             request = ask.neutral()
             if is_switched:
                 request = msgspec.structs.replace(request, stream=self._streams)
-            encoded = CODECS[self._format].encode_request(request, candidate.model, capabilities)
+            encoded = UPSTREAM_CODECS[self._format].encode_request(request, candidate.model, capabilities)
             self._encoded, self.dropped = encoded, encoded.dropped
             body = msgspec.json.encode(encoded.body)
             headers = tuple(encoded.headers.items())
-        call = Call(
+        return Call(
             credential=credential,
             model=candidate.model,
             body=body,
@@ -156,7 +181,6 @@ class Attempt:
             now=self._now,
             seed=ask.seed,
         )
-        return await self._sent(call)
 
     async def _sent(self, call: Call) -> UpstreamResponse:
         """The vendor's first address that answers, where it has several. Raises UpstreamError."""
@@ -166,6 +190,7 @@ class Attempt:
         while True:
             tries += 1
             assert request is not None  # noqa: S101  (None leaves the loop below)
+            self.dropped = tuple(dict.fromkeys(self.dropped + request.dropped))
             try:
                 response = await self._client.open(request, proxy_url=proxy_url, adapter=adapter)
             except UpstreamUnreachable:
@@ -237,7 +262,7 @@ class Attempt:
             raise UpstreamProtocolError("the upstream's answer is not JSON") from error
         if isinstance(value, dict) and value.get("error") and not value.get("status"):
             raise self._reported(body)
-        return CODECS[self._format].decode_response(value, self._context())
+        return UPSTREAM_CODECS[self._format].decode_response(value, self._context())
 
     def _encoded_answer(self, answer: Response) -> WholeAnswer:
         encoded = CODECS[self._ask.format].encode_response(answer, self._context())
@@ -246,8 +271,8 @@ class Attempt:
     async def _collected(self, response: UpstreamResponse) -> WholeAnswer:
         """A whole answer put together from a stream: the upstream does nothing else."""
         self._ask.neutral()  # the encoder looks at the request
-        decoder = CODECS[self._format].stream_decoder(self._context())
-        reader, whole = SseReader(), Accumulator()
+        decoder = UPSTREAM_CODECS[self._format].stream_decoder(self._context())
+        reader, whole = self._reader(), Accumulator()
         size = 0
         has_ended = False
 
@@ -255,7 +280,7 @@ class Attempt:
             nonlocal has_ended
             for event in events:
                 if isinstance(event, StreamError):
-                    raise UpstreamRefused(self._classified(event.info))
+                    raise UpstreamRefused(self._classified(event))
                 has_ended = has_ended or isinstance(event, End)
                 whole.add(event)
 
@@ -285,10 +310,15 @@ class Attempt:
 
     def _reported(self, body: bytes) -> UpstreamRefused:
         """An error object under status 200: its own status counts, or 502."""
-        info = CODECS[self._format].decode_error(502, body)
+        info = UPSTREAM_CODECS[self._format].decode_error(502, body)
         return UpstreamRefused(self._classify(info.status, {}, body))
 
     # --- streams ---------------------------------------------------------------------------
+
+    def _reader(self) -> FrameReader:
+        """Of the framing in which streams of the upstream's format come."""
+        framing = FRAMINGS.get(self._format)
+        return framing.reader() if framing is not None and framing.is_always else SseReader()
 
     def _chunks(self, response: UpstreamResponse) -> AsyncIterator[bytes]:
         """The stream in the format that the adapter speaks."""
@@ -309,20 +339,20 @@ class Attempt:
         response: UpstreamResponse,
         chunks: AsyncIterator[bytes],
         first: bytes,
-        reader: Reader | None = None,
+        reader: FrameReader | None = None,
     ) -> TranslatedStream:
         context = self._context()
         stream = TranslatedStream(
             response,
             chunks,
-            CODECS[self._format].stream_decoder(context),
+            UPSTREAM_CODECS[self._format].stream_decoder(context),
             CODECS[self._ask.format].stream_encoder(context),
             reader,
         )
         try:
             await stream.begin(first)
         except StreamFailed as failure:
-            raise UpstreamRefused(self._classified(failure.info)) from failure
+            raise UpstreamRefused(self._classified(failure.reported)) from failure
         return stream
 
     def _passing(
@@ -339,8 +369,9 @@ class Attempt:
         answer, an error object, or nonsense. Raises UpstreamError for the last two."""
         chunks = response.chunks()
         first = await _first_of(chunks)
-        if self._format in FRAMINGS and first.lstrip()[:1] == b"[":
-            reader = FRAMINGS[self._format]()
+        framing = FRAMINGS.get(self._format)
+        if framing is not None and first.lstrip()[:1] == framing.begins_with:
+            reader = framing.reader()
             if not self._passes:
                 return await self._translated(response, chunks, first, reader)
             events = as_events(_again(first, chunks), reader)
@@ -360,17 +391,16 @@ class Attempt:
         answer = self._decoded(self._adapter.unwrapped(body))
         return UnfoldedStream(response, answer, CODECS[self._ask.format].stream_encoder(self._context()))
 
-    def _classified(self, failure: ErrorInfo) -> Refusal:
-        body = msgspec.json.encode(
-            {
-                "error": {
-                    "message": failure.message,
-                    "type": failure.type,
-                    "code": failure.code,
-                    "status": failure.status,
-                }
-            }
-        )
+    def _classified(self, reported: StreamError) -> Refusal:
+        """An error that the upstream reported inside its stream."""
+        failure = reported.info
+        error = {
+            "message": failure.message,
+            "type": failure.type,
+            "code": failure.code,
+            "status": failure.status,
+        }
+        body = msgspec.json.encode({"error": {**(reported.raw or {}), **error}})
         return self._classify(failure.status, {}, body)
 
 

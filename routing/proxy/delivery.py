@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from providers.errors import UpstreamError, UpstreamProtocolError
-from providers.translation.codec import StreamDecoder, StreamEncoder
+from providers.translation.codec import FrameReader, StreamDecoder, StreamEncoder
 from providers.translation.model import (
     End,
     ErrorInfo,
@@ -25,7 +25,7 @@ from providers.translation.model import (
     UsageUpdate,
 )
 from providers.translation.passthrough import StreamWatch
-from providers.translation.sse import SseEvent, SseReader
+from providers.translation.sse import SseReader
 from providers.translation.sse import frame as as_frame
 from providers.translation.unfold import events_of
 from providers.upstream.client import UpstreamResponse
@@ -37,9 +37,10 @@ LINGER_S = 0.5
 class StreamFailed(UpstreamError):
     """The upstream reported an error inside its stream, after the first byte."""
 
-    def __init__(self, info: ErrorInfo) -> None:
+    def __init__(self, reported: StreamError) -> None:
+        info = reported.info
         super().__init__(info.message, status=info.status, error_type=info.type, code=info.code)
-        self.info = info
+        self.reported = reported
 
 
 class Delivery(Protocol):
@@ -57,14 +58,6 @@ class Delivery(Protocol):
     def error(self, info: ErrorInfo) -> bytes: ...
 
     async def close(self) -> None: ...
-
-
-class Reader(Protocol):
-    """Bytes of a stream in, its events out: ``SseReader``, or the reader of another framing."""
-
-    def feed(self, chunk: bytes) -> list[SseEvent]: ...
-
-    def close(self) -> list[SseEvent]: ...
 
 
 class PassingStream:
@@ -127,7 +120,7 @@ class TranslatedStream:
         chunks: AsyncIterator[bytes],
         decoder: StreamDecoder,
         encoder: StreamEncoder,
-        reader: Reader | None = None,
+        reader: FrameReader | None = None,
     ) -> None:
         self.content_type = encoder.content_type
         self.usage: Usage | None = None
@@ -189,7 +182,7 @@ class TranslatedStream:
             elif kind is PartStart or kind is Stopped:
                 self._has_content = True
             elif kind is StreamError:
-                raise StreamFailed(event.info)  # type: ignore[attr-defined]  # as above
+                raise StreamFailed(event)  # type: ignore[arg-type]  # as above
             elif kind is End:
                 self.is_final = True
             out.append(encode(event))
@@ -226,7 +219,7 @@ class UnfoldedStream:
         await self._upstream.close()
 
 
-async def as_events(chunks: AsyncIterator[bytes], reader: Reader) -> AsyncIterator[bytes]:
+async def as_events(chunks: AsyncIterator[bytes], reader: FrameReader) -> AsyncIterator[bytes]:
     """The chunks of a stream in another framing as server-sent events."""
     async for chunk in chunks:
         if piece := b"".join(as_frame(event.data.encode()) for event in reader.feed(chunk)):

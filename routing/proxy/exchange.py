@@ -368,7 +368,8 @@ def bound(resolution: Resolution, parsed: ParsedBody, field: str) -> Resolution:
     """
 
     def speaks(candidate: Candidate) -> bool:
-        return parsed.format in adapter_for(candidate.credential.adapter).formats(candidate.credential)
+        adapter = adapter_for(candidate.credential.adapter)
+        return parsed.format in adapter.formats(candidate.credential, candidate.model)
 
     kept = tuple(candidate for candidate in resolution.candidates if speaks(candidate))
     cooling = tuple(pair for pair in resolution.cooling if speaks(pair[0]))

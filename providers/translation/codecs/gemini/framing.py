@@ -6,6 +6,7 @@ https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent
 from __future__ import annotations
 
 from providers.errors import UpstreamProtocolError
+from providers.translation.codec import Framing
 from providers.translation.sse import SseEvent
 
 CONTENT_TYPE = "application/json; charset=UTF-8"
@@ -93,3 +94,6 @@ class ArrayReader:
             return SseEvent(None, text.replace(b"\r", b" ").replace(b"\n", b" ").decode())
         except UnicodeDecodeError as error:
             raise UpstreamProtocolError("the upstream's stream is not UTF-8") from error
+
+
+FRAMING = Framing(media_type="application/json", begins_with=b"[", reader=ArrayReader)

@@ -153,10 +153,10 @@ class Decoder:
             self._finish(response, events)
         elif kind == "response.failed":
             self._over = True
-            events.append(StreamError(info=failure_of(response)))
+            events.append(StreamError(info=failure_of(response), raw=_object(response.get("error"))))
         elif kind == "error" or (kind is None and event.get("error")):
             self._over = True
-            events.append(StreamError(info=stream_error(event)))
+            events.append(StreamError(info=stream_error(event), raw=_object(event.get("error"))))
         else:
             events.append(Heartbeat())  # progress of OpenAI's own tools, and events yet unknown
 
@@ -176,7 +176,7 @@ class Decoder:
     def _finish(self, response: Block, events: list[Event]) -> None:
         if response.get("status") == "failed":
             self._over = True
-            events.append(StreamError(info=failure_of(response)))
+            events.append(StreamError(info=failure_of(response), raw=_object(response.get("error"))))
             return
         self._start(response, events)
         output = response.get("output")
@@ -405,6 +405,10 @@ class Decoder:
         state = item_state(block)
         if state is not None and item.part is not None:
             events.append(SignatureDelta(i=item.part.i, signature=state))
+
+
+def _object(value: Json) -> Block | None:
+    return value if isinstance(value, dict) else None
 
 
 def _index(event: Block, key: str = "content_index") -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from providers.translation.registry import CODECS
 from providers.upstream.timeouts import Timeouts
 from providers.values import Format
 from tests.integration.proxy.conftest import Proxy
@@ -36,7 +37,7 @@ async def client(request, proxy) -> AsyncIterator[Any]:
     await made.close()
 
 
-@pytest.fixture(params=list(Format), ids=lambda format_: f"to-{format_}")
+@pytest.fixture(params=list(CODECS), ids=lambda format_: f"to-{format_}")
 def spoken(request) -> Format:
     """The format of the upstream."""
     return Format(request.param)
