@@ -104,6 +104,8 @@ class Adapter:
     """Without a trailing slash; "" means the admin must give one (``needs_base_url``)."""
     needs_base_url: bool = False
     needs_key: bool = True
+    needs_login: bool = False
+    """Only a login gives its credentials: there is no key to paste."""
     key_hint: str = ""
     """What a key looks like and where the vendor hands it out, for the admin's form."""
     environment: tuple[str, ...] = ()

@@ -38,9 +38,9 @@ class Gemini(Adapter):
     base_url = "https://generativelanguage.googleapis.com"
     auth: Auth = HeaderKey("x-goog-api-key")
     key_hint = "Begins with AIza; made at aistudio.google.com, Get API key."
-    environment = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+    environment: tuple[str, ...] = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
     owned_by = "google"
-    default_mappings = GEMINI_MAPPINGS
+    default_mappings: tuple[tuple[str, str], ...] = GEMINI_MAPPINGS
     catalogue = GEMINI_CATALOGUE
 
     def request(self, call: Call) -> UpstreamRequest:
@@ -96,7 +96,7 @@ class Gemini(Adapter):
             return refusals.refusal(RefusalKind.PAYMENT, detail, status, headers, now)
         found = refusals.classify(detail, status, headers, now)
         if found.kind in (RefusalKind.QUOTA, RefusalKind.TRANSIENT) and found.retry_after_s is None:
-            return msgspec.structs.replace(found, retry_after_s=_body_wait_s(detail))
+            return msgspec.structs.replace(found, retry_after_s=body_wait_s(detail))
         return found
 
     def capabilities(self, model: str) -> Capabilities:
@@ -123,9 +123,9 @@ def _resource(model: str) -> str:
     return f"{collection}/{quote(name, safe='')}"
 
 
-def _body_wait_s(detail: refusals.Detail) -> float | None:
+def body_wait_s(detail: refusals.Detail) -> float | None:
     """``RetryInfo.retryDelay``, else ``ErrorInfo.metadata.quotaResetDelay``, else the text of the message."""
-    entries = list(_details(detail.body))
+    entries = list(error_details(detail.body))
     for entry in entries:
         if isinstance(delay := entry.get("retryDelay"), str):
             return limits.duration_s(delay)
@@ -136,7 +136,8 @@ def _body_wait_s(detail: refusals.Detail) -> float | None:
     return limits.text_wait_s(detail.message)
 
 
-def _details(body: object) -> Iterator[dict[str, object]]:
+def error_details(body: object) -> Iterator[dict[str, object]]:
+    """The objects of a Google error's ``details`` (google.rpc.ErrorInfo, RetryInfo, …)."""
     error = body.get("error") if isinstance(body, dict) else None
     details = error.get("details") if isinstance(error, dict) else None
     if isinstance(details, list):

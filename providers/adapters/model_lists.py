@@ -25,6 +25,18 @@ def entries(body: bytes, name: str) -> Iterator[dict[str, object]]:
     return (entry for entry in listed if isinstance(entry, dict))
 
 
+def mapping(body: bytes, name: str) -> dict[str, object]:
+    """The object under ``name``: model id to what is told of it. Raises UpstreamProtocolError."""
+    try:
+        decoded = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
+        raise UpstreamProtocolError("The provider's model list is not JSON.") from broken
+    listed = decoded.get(name) if isinstance(decoded, dict) else None
+    if not isinstance(listed, dict):
+        raise UpstreamProtocolError("The provider's answer is not a model list.")
+    return {model_id: told for model_id, told in listed.items() if text_of(model_id)}
+
+
 def read_openai_list(body: bytes) -> tuple[CatalogueModel, ...]:
     """``{"data": [{"id", "created", "owned_by"}]}`` and what vendors add: context length, display name."""
     models = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from providers.adapters.antigravity import Antigravity
 from providers.adapters.base import Adapter
 from providers.adapters.claude import Claude
 from providers.adapters.codex import Codex
@@ -9,7 +10,9 @@ from providers.adapters.deepseek import DeepSeek
 from providers.adapters.demo import Demo
 from providers.adapters.fireworks import Fireworks
 from providers.adapters.gemini import Gemini
+from providers.adapters.gemini_cli import GeminiCli
 from providers.adapters.groq import Groq
+from providers.adapters.iflow import IFlow
 from providers.adapters.kilo import Kilo
 from providers.adapters.minimax import MiniMax
 from providers.adapters.mistral import Mistral
@@ -18,9 +21,11 @@ from providers.adapters.novita import Novita
 from providers.adapters.openai import OpenAI
 from providers.adapters.openai_compatibility import OpenAICompatibility
 from providers.adapters.openrouter import OpenRouter
+from providers.adapters.qwen import Qwen
 from providers.adapters.roo import Roo
 from providers.adapters.siliconflow import SiliconFlow
 from providers.adapters.together import Together
+from providers.adapters.vertex import Vertex
 from providers.adapters.xai import XAI
 from providers.adapters.zen import Zen
 
@@ -43,6 +48,11 @@ ADAPTERS: tuple[Adapter, ...] = (
     Kilo(),
     Zen(),
     Nim(),
+    Vertex(),
+    GeminiCli(),
+    Antigravity(),
+    Qwen(),
+    IFlow(),
     OpenAICompatibility(),
     Demo(),
 )
