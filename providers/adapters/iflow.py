@@ -2,8 +2,8 @@
 signature.
 
 Source: the iFlow CLI's requests as CLIProxyAPIPlus describes them (2026); the vendor documents neither the
-signature nor its errors inside a 200. The signed text begins with the user agent, so that one is fixed here
-and can be replaced by the option ``user-agent`` of the provider (docs/protocols/iflow.md).
+signature nor its errors inside a 200. The signed text begins with the user agent, so that one is fixed here;
+a custom header replaces it (docs/protocols/iflow.md).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 
 from providers.adapters import refusals
 from providers.adapters.base import Call, CatalogueModel, UpstreamRequest
-from providers.adapters.headers import merge_headers
+from providers.adapters.headers import custom_headers, merge_headers
 from providers.adapters.openai_compatible import OpenAICompatible
 from providers.errors import UpstreamProtocolError
 from providers.translation.codec import Capabilities
@@ -123,21 +123,15 @@ class IFlow(OpenAICompatible):
         return refusals.classify(detail, status, headers, now)
 
     def _signed(self, headers: tuple[tuple[str, str], ...], call: Call) -> tuple[tuple[str, str], ...]:
-        agent = call.credential.options.get("user-agent")
-        agent = agent if isinstance(agent, str) and agent else _SIGNED_AGENT
+        agent = custom_headers(call.credential, dict(call.client_headers)).get("user-agent", _SIGNED_AGENT)
         session = f"session-{uuid.UUID(hex=(call.seed or '0').rjust(32, '0')[:32])}"
         moment = str(int(call.now * 1000))
         text = f"{agent}:{session}:{moment}"
-        signature = hmac.new(call.credential.secret.encode(), text.encode(), hashlib.sha256).hexdigest()
-        return merge_headers(
-            dict(headers),
-            {
-                "user-agent": agent,
-                "session-id": session,
-                "x-iflow-timestamp": moment,
-                "x-iflow-signature": signature,
-            },
-        )
+        signed = {"user-agent": agent, "session-id": session, "x-iflow-timestamp": moment}
+        if secret := call.credential.secret:
+            digest = hmac.new(secret.encode(), text.encode(), hashlib.sha256)
+            signed["x-iflow-signature"] = digest.hexdigest()
+        return merge_headers(dict(headers), signed)
 
 
 def _edited(body: bytes, model: str, *, is_stream: bool) -> bytes:

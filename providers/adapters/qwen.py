@@ -56,7 +56,7 @@ class Qwen(OpenAICompatible):
         return None
 
     def base_of(self, credential: CredentialEntry) -> str:
-        """The credential's own address, else the host that the token answer named (with or without a scheme)."""
+        """The credential's own address, else the host that the token answer named, with or without scheme."""
         base = super().base_of(credential)
         if base != self.base_url:
             return base

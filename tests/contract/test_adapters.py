@@ -15,7 +15,7 @@ NOW = 1_700_000_000.0
 KEY = "test-key-0123456789"
 BODY = b'{"model":"m","messages":[]}'
 DOCS = Path(__file__).parents[2] / "docs" / "protocols" / "providers.md"
-NETWORKED = [adapter for adapter in ADAPTERS if not adapter.in_process]
+NETWORKED = [adapter for adapter in ADAPTERS if not (adapter.in_process or adapter.needs_login)]
 
 CHAT_URLS = {
     "openai": "https://api.openai.com/v1/chat/completions",
@@ -34,6 +34,8 @@ CHAT_URLS = {
     "xai": "https://api.x.ai/v1/chat/completions",
     "zen": "https://opencode.ai/zen/v1/chat/completions",
     "nim": "https://integrate.api.nvidia.com/v1/chat/completions",
+    "iflow": "https://apis.iflow.cn/v1/chat/completions",
+    "vertex": "https://aiplatform.googleapis.com/v1/publishers/google/models/m:streamGenerateContent?alt=sse",
     "codex": "http://localhost:11434/v1/responses",
     "claude": "https://api.anthropic.com/v1/messages",
     "gemini": "https://generativelanguage.googleapis.com/v1beta/models/m:streamGenerateContent?alt=sse",
@@ -110,7 +112,7 @@ def test_a_streamed_call_is_addressed_and_signed(key):
     assert headers["accept"] == "text/event-stream"
     assert headers["accept-encoding"] == "identity"
     assert headers["content-type"] == "application/json"
-    assert headers["user-agent"].startswith("cliproxy/")
+    assert headers["user-agent"].startswith("iFlow-Cli" if key == "iflow" else "cliproxy/")
     assert any(KEY in value for value in headers.values())
     assert len(headers) == len(request.headers)
     assert all(name == name.lower() for name in headers)

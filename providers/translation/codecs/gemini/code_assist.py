@@ -91,8 +91,8 @@ def with_plain_schemas(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_answers_in_order(contents: Json) -> Json:
-    """Turns of function responses alone: given to the model's side, in the order of the calls that they
-    answer, each with its function's name. Models of other vendors behind antigravity take them as they are."""
+    """Turns of function responses alone go to the model's side, in the order of the calls that they
+    answer, each with its function's name. Models of other vendors behind antigravity need no edit."""
     if not isinstance(contents, list):
         return contents
     edited: list[Json] = []
