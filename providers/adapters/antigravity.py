@@ -18,7 +18,7 @@ from providers.adapters.code_assist import CodeAssist, projects_of
 from providers.adapters.gemini import body_wait_s, error_details
 from providers.adapters.google_models import ANTIGRAVITY_CATALOGUE
 from providers.adapters.headers import custom_headers, merge_headers
-from providers.errors import ClientError
+from providers.errors import UpstreamRefused
 from providers.translation.codecs.gemini import code_assist
 from providers.values import CredentialEntry, Refusal, RefusalKind
 
@@ -40,14 +40,21 @@ class Antigravity(CodeAssist):
     catalogue = ANTIGRAVITY_CATALOGUE
     has_other_addresses = True
 
-    def streams_only_for(self, model: str) -> bool:
-        return "claude" in model or model.startswith(("gemini-3-pro", "gemini-3.1-flash-image"))
+    def only_streams(self, credential: CredentialEntry, operation: Operation, model: str) -> bool:
+        is_answer = operation is Operation.GENERATE
+        return is_answer and (
+            "claude" in model or model.startswith(("gemini-3-pro", "gemini-3.1-flash-image"))
+        )
 
     def request(self, call: Call) -> UpstreamRequest:
         if call.operation is not Operation.COUNT and not projects_of(call.credential)[0]:
-            raise ClientError(
-                "This Antigravity account has no project yet: connect it again in the gateway's admin.",
-                code="missing_project",
+            raise UpstreamRefused(
+                Refusal(
+                    kind=RefusalKind.PAYMENT,
+                    status=400,
+                    message="the Antigravity account has no project: connect it again in the admin",
+                    code="missing_project",
+                )
             )
         return super().request(call)
 

@@ -133,8 +133,8 @@ class Adapter:
         one of them passes through; every other client is translated to the first."""
         return (self.speaks, *self.also_speaks)
 
-    def only_streams(self, credential: CredentialEntry, operation: Operation) -> bool:
-        """Whether ``credential`` is always answered with a stream when this is asked."""
+    def only_streams(self, credential: CredentialEntry, operation: Operation, model: str) -> bool:
+        """Whether ``credential`` is always answered with a stream when this is asked of ``model``."""
         return self.streams_only and operation is not Operation.COMPACT
 
     def base_of(self, credential: CredentialEntry) -> str:

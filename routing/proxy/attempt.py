@@ -92,7 +92,7 @@ class Attempt:
         self._adapter = adapter
         formats = adapter.formats(candidate.credential, candidate.model)
         self._speak(ask.parsed.format if ask.parsed.format in formats else formats[0])
-        self._streams = adapter.only_streams(candidate.credential, ask.operation) or (
+        self._streams = adapter.only_streams(candidate.credential, ask.operation, candidate.model) or (
             ask.parsed.stream and not adapter.never_streams
         )
         self._now = now

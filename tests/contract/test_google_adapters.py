@@ -9,7 +9,7 @@ import pytest
 
 from providers.adapters.base import Call, Operation
 from providers.adapters.registry import adapter_for
-from providers.errors import ClientError, UpstreamProtocolError
+from providers.errors import ClientError, UpstreamProtocolError, UpstreamRefused
 from providers.values import RefusalKind
 from tests.unit.providers.adapters.makers import make_credential
 
@@ -97,7 +97,7 @@ def test_antigravity_marks_pictures_and_searches():
 
 
 def test_antigravity_keeps_claudes_thinking_below_its_limit():
-    config = {"maxOutputTokens": 90_000, "thinkingConfig": {"thinkingBudget": 70_000}}
+    config: dict[str, object] = {"maxOutputTokens": 90_000, "thinkingConfig": {"thinkingBudget": 70_000}}
     body = {**GENERATION, "generationConfig": config, "tools": [{"functionDeclarations": [{"name": "f"}]}]}
     inside = sent("antigravity", body, model="claude-sonnet-4-6")[2]["request"]
     assert inside["generationConfig"] == {
@@ -117,7 +117,7 @@ def test_antigravity_gives_other_models_no_limit():
 
 
 def test_antigravity_without_a_project_is_a_clear_error():
-    with pytest.raises(ClientError, match="connect it again"):
+    with pytest.raises(UpstreamRefused, match="connect it again"):
         sent("antigravity", account={"email": "a@example.com"})
 
 
