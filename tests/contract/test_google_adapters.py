@@ -16,7 +16,7 @@ from tests.unit.providers.adapters.makers import make_credential
 NOW = 1_800_000_000.0
 SEED = "0123456789abcdef0123456789abcdef"
 TOKEN = "ya29.test-access-token"
-GENERATION = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
+GENERATION: dict[str, object] = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
 
 
 def call_of(key, body, *, model="m", stream=False, operation=Operation.GENERATE, account=None, **fields):
