@@ -28,13 +28,19 @@ def entry_of(credential: Credential, default_proxy: str = "") -> CredentialEntry
     cooling = (
         credential.disable_cooling if credential.disable_cooling is not None else provider.disable_cooling
     )
+    login = getattr(credential, "oauth_token", None) if credential.kind == "oauth" else None
+    secret = login.access_token if login is not None else secrets.reveal(credential.secret_token)
     return CredentialEntry(
         id=credential.pk,
         provider_id=provider.pk,
         provider_key=provider.key,
         adapter=provider.adapter,
         base_url=(credential.base_url or provider.base_url or adapter.base_url).rstrip("/"),
-        secret=secrets.reveal(credential.secret_token),
+        secret=secret,
+        channel=login.channel if login is not None else "",
+        account=dict(login.account) if login is not None else {},
+        secret_version=login.version if login is not None else 0,
+        secret_expires_at=login.expires_at.timestamp() if login is not None and login.expires_at else None,
         label=credential.label,
         fingerprint=credential.fingerprint,
         headers=tuple(headers.items()),

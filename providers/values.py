@@ -167,6 +167,10 @@ class CredentialEntry(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     account: dict[str, str] = msgspec.field(default_factory=dict)
     """What a login knows of its account and an adapter needs: ``account_id``, ``project_id``,
     ``profile_arn``, ``region``, ``api_base``. Never a secret."""
+    secret_version: int = 0
+    """Of the login's tokens: rises when ``secret`` is renewed. 0 for a key."""
+    secret_expires_at: float | None = None
+    """When ``secret`` ends, in Unix seconds; None when nobody knows, or never."""
     error_rules: tuple[ErrorRule, ...] = ()
     limits: Limits | None = None
     """Of this credential alone."""

@@ -12,6 +12,8 @@ from typing import Any
 from django.db import models
 from django.db.models.signals import post_delete, post_save
 
+from oauth.models import OAuthToken
+from oauth.signals import logins_changed
 from providers.models import Credential, Provider
 from routing.models import (
     ChannelAlias,
@@ -32,6 +34,7 @@ WATCHED: tuple[type[models.Model], ...] = (
     ChannelExclusion,
     ClientKey,
     GatewaySettings,
+    OAuthToken,
 )
 
 
@@ -55,3 +58,4 @@ def watch_models() -> None:
     for model in WATCHED:
         post_save.connect(_on_change, sender=model, dispatch_uid=f"revision-save-{model.__name__}")
         post_delete.connect(_on_change, sender=model, dispatch_uid=f"revision-delete-{model.__name__}")
+    logins_changed.connect(_on_change, dispatch_uid="revision-logins")

@@ -49,7 +49,9 @@ def build() -> RoutingTable:
     with transaction.atomic():
         number = revision.current()
         settings_row = GatewaySettings.objects.filter(pk=1).first() or GatewaySettings()
-        credentials = list(Credential.objects.select_related("provider").order_by("provider__key", "id"))
+        credentials = list(
+            Credential.objects.select_related("provider", "oauth_token").order_by("provider__key", "id")
+        )
         aliases = list(ModelAlias.objects.order_by("position", "id"))
         exclusions = list(ModelExclusion.objects.all())
         keys = list(ClientKey.objects.all())

@@ -133,3 +133,5 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True):
     is_exhausted: bool = False
     model: str = ""
     """The one upstream model that it holds for; "" for all."""
+    spares: tuple[str, ...] = ()
+    """Upstream models (patterns) that go on when it is exhausted, because they do not draw on it."""

@@ -68,6 +68,26 @@ class Channel:
     """How long before the end a token is refreshed; None where nothing is refreshed."""
     quota_every_s: float | None = None
     """How often the quota is read; None where the vendor reports none."""
+    names: tuple[str, ...] = ()
+    """Other names that links, commands and the management API use for it (``copilot``, ``openai``)."""
+    identity_keys: tuple[str, ...] = ("email",)
+    """The facts in ``Grant.account`` that together tell one account from another: a second login with the
+    same values renews the credential of the first."""
+    quotas_from_headers: bool = False
+    """``quotas_in`` finds something in answers to model calls."""
+
+    def identity(self, grant: Grant) -> str:
+        """Whose login it is; "" where the vendor does not say."""
+        values = [grant.account.get(key, "") for key in self.identity_keys]
+        return "|".join(values) if any(values) else ""
+
+    def can_refresh(self, grant: Grant) -> bool:
+        """Whether ``refresh`` has what it needs."""
+        return bool(grant.refresh_token)
+
+    def quotas_in(self, headers: Mapping[str, str], now: float) -> tuple[Quota, ...]:
+        """What the headers (lower-case names) of an answer to a model call tell of allowances."""
+        return ()
 
     def login(self, ask: LoginAsk, settings: Mapping[str, str]) -> Flow[Grant]:
         """Raises (from the generator) OAuthError."""

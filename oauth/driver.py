@@ -1,0 +1,150 @@
+"""The one driver of flows: it turns their steps into HTTP calls, waits and questions to a person.
+
+A flow (``oauth/flows/base.py``) is a generator that does nothing by itself. Here its calls go out through
+``providers.upstream``; what fails there is thrown into the flow as NetworkTrouble. Clock and sleep are
+passed in, so a test waits for nothing. Cancelling closes the flow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from oauth.flows.base import (
+    Answer,
+    Callback,
+    Flow,
+    HttpAnswer,
+    HttpCall,
+    OpenPage,
+    ShowCode,
+    SlowedDown,
+    Step,
+    Wait,
+)
+from oauth.flows.errors import LoginExpired, NetworkTrouble
+from providers.adapters.base import UpstreamRequest
+from providers.adapters.headers import USER_AGENT
+from providers.errors import UpstreamError
+from providers.upstream.client import UpstreamClient
+from providers.upstream.timeouts import Timeouts
+
+T = TypeVar("T")
+
+ANSWER_LIMIT = 4 * 1024 * 1024
+CALL_TIMEOUT_S = 30.0
+"""The time-out of CLIProxyAPI's own token calls."""
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class Listener:
+    """What a login shows and asks. The base shows nothing, for refreshes and imports."""
+
+    async def show_code(self, step: ShowCode) -> None:
+        """A device code is ready."""
+
+    async def slowed_down(self, step: SlowedDown) -> None:
+        """The vendor wants to be asked less often."""
+
+    async def open_page(self, step: OpenPage) -> Callback:
+        """Show ``step.url`` and wait for what comes back; the driver ends the wait."""
+        raise LoginExpired("Nobody is there to open the vendor's page.")
+
+
+class Callbacks(Listener):
+    """A listener within one process, to which callbacks are fed: ``feed`` may come before the question."""
+
+    def __init__(self) -> None:
+        self._fed: asyncio.Queue[Callback] = asyncio.Queue(maxsize=16)
+
+    def feed(self, callback: Callback) -> None:
+        """Hand over what the vendor's page sent back; what comes too often is dropped."""
+        if not self._fed.full():
+            self._fed.put_nowait(callback)
+
+    async def open_page(self, step: OpenPage) -> Callback:
+        return await self._fed.get()
+
+
+class Driver:
+    """Runs flows with one way out. One driver may run many flows at once."""
+
+    def __init__(
+        self,
+        client: UpstreamClient,
+        *,
+        proxy_url: str = "",
+        clock: Callable[[], float] = time.time,
+        sleep: Sleep = asyncio.sleep,
+        call_timeout_s: float = CALL_TIMEOUT_S,
+    ) -> None:
+        self._client = client
+        self._proxy_url = proxy_url
+        self._clock = clock
+        self._sleep = sleep
+        self._call_timeout_s = call_timeout_s
+
+    async def run(self, flow: Flow[T], listener: Listener | None = None) -> T:
+        """The flow's result. Raises what the flow raises (OAuthError)."""
+        listener = listener or Listener()
+        answer: Answer = None
+        trouble: Exception | None = None
+        try:
+            while True:
+                try:
+                    step = flow.send(answer) if trouble is None else flow.throw(trouble)
+                except StopIteration as end:
+                    result: T = end.value
+                    return result
+                answer, trouble = None, None
+                try:
+                    answer = await self._do(step, listener)
+                except (NetworkTrouble, LoginExpired) as error:
+                    trouble = error
+        finally:
+            flow.close()
+
+    async def _do(self, step: Step, listener: Listener) -> Answer:
+        match step:
+            case HttpCall():
+                return await self._call(step)
+            case Wait():
+                await self._sleep(step.seconds)
+            case ShowCode():
+                await listener.show_code(step)
+            case SlowedDown():
+                await listener.slowed_down(step)
+            case OpenPage():
+                try:
+                    async with asyncio.timeout(step.expires_in_s):
+                        return await listener.open_page(step)
+                except TimeoutError as error:
+                    raise LoginExpired("Nobody came back from the vendor's page in time.") from error
+        return None
+
+    async def _call(self, step: HttpCall) -> HttpAnswer:
+        headers = {"user-agent": USER_AGENT, "accept-encoding": "identity"}
+        headers |= {name.lower(): value for name, value in step.headers}
+        request = UpstreamRequest(
+            method=step.method, url=step.url, headers=tuple(headers.items()), body=step.body
+        )
+        try:
+            async with asyncio.timeout(self._call_timeout_s):
+                response = await self._client.open(request, proxy_url=self._proxy_url)
+                try:
+                    body = await response.read(ANSWER_LIMIT)
+                finally:
+                    await response.close()
+        except TimeoutError as error:
+            raise NetworkTrouble(f"no answer within {self._call_timeout_s:g} s") from error
+        except UpstreamError as error:
+            raise NetworkTrouble(error.message) from error
+        return HttpAnswer(status=response.status, headers=response.headers, body=body, at=self._clock())
+
+
+def own_client() -> UpstreamClient:
+    """An upstream client for a caller that has none, such as a command. Close it."""
+    return UpstreamClient(Timeouts(connect_s=10.0, first_byte_s=CALL_TIMEOUT_S, idle_s=CALL_TIMEOUT_S))

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import pytest
+
+from oauth.flows.errors import LoginDenied, OAuthError, RefreshRejected, RefreshUnavailable
+from oauth.flows.github_copilot import GitHubCopilot, quotas
+from tests.unit.oauth.flows.script import LOST, NOW, Vendor, ask, sent
+
+COPILOT = GitHubCopilot()
+SETTINGS = dict(GitHubCopilot.defaults)
+STARTED = (
+    200,
+    {
+        "device_code": "dc",
+        "user_code": "ABCD-1234",
+        "verification_uri": "https://github.com/login/device",
+        "expires_in": 900,
+        "interval": 5,
+    },
+)
+PENDING = (200, {"error": "authorization_pending"})
+TOKEN = (200, {"access_token": "ghu_x", "token_type": "bearer", "scope": "user:email"})
+USER = (200, {"login": "octo", "email": None})
+MINTED = (
+    200,
+    {
+        "token": "tid=1;exp=2",
+        "expires_at": NOW + 1800,
+        "refresh_in": 1500,
+        "endpoints": {"api": "https://api.individual.githubcopilot.com"},
+    },
+)
+
+
+def test_a_login_ends_with_copilots_own_token():
+    vendor = Vendor([STARTED, PENDING, TOKEN, USER, MINTED])
+    grant = vendor.run(COPILOT.login(ask("device"), SETTINGS))
+    assert grant.access_token == "tid=1;exp=2"
+    assert grant.private == {"github_token": "ghu_x"}
+    assert grant.account["username"] == "octo"
+    assert grant.account["api_base"] == "https://api.individual.githubcopilot.com"
+    assert grant.expires_at == NOW + 1800
+    assert sent(vendor.calls[0]) == {"client_id": "Iv1.b507a08c87ecfe98", "scope": "user:email"}
+    assert dict(vendor.calls[-1].headers)["authorization"] == "token ghu_x"
+    assert COPILOT.identity(grant) == "octo"
+    assert COPILOT.can_refresh(grant)
+
+
+def test_an_account_without_copilot_is_told_so():
+    vendor = Vendor([STARTED, TOKEN, USER, (403, {"error_details": {"message": "No access"}})])
+    with pytest.raises(OAuthError, match="cannot use Copilot") as caught:
+        vendor.run(COPILOT.login(ask("device"), SETTINGS))
+    assert not isinstance(caught.value, RefreshRejected)
+
+
+def test_denied():
+    with pytest.raises(LoginDenied):
+        Vendor([STARTED, (200, {"error": "access_denied"})]).run(COPILOT.login(ask("device"), SETTINGS))
+
+
+def test_a_foreign_api_host_is_not_believed():
+    minted = (200, MINTED[1] | {"endpoints": {"api": "https://evil.example"}})
+    grant = Vendor([USER, minted]).run(COPILOT.login(ask("import", token="gho_1"), SETTINGS))
+    assert "api_base" not in grant.account
+    mine = SETTINGS | {"api_hosts": "127.0.0.1"}
+    minted = (200, MINTED[1] | {"endpoints": {"api": "http://127.0.0.1:9999"}})
+    grant = Vendor([USER, minted]).run(COPILOT.login(ask("import", token="gho_1"), mine))
+    assert grant.account["api_base"] == "http://127.0.0.1:9999"
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ((401, {"message": "Bad credentials"}), RefreshRejected),
+        ((404, {}), RefreshRejected),
+        ((429, {}, {"retry-after": "17"}), RefreshUnavailable),
+        ((502, b"<html>"), RefreshUnavailable),
+        (LOST, RefreshUnavailable),
+    ],
+)
+def test_a_failed_second_stage(answer, kind):
+    grant = COPILOT.from_file({"type": "github-copilot", "access_token": "ghu_x", "username": "octo"})
+    with pytest.raises(kind) as caught:
+        Vendor([answer]).run(COPILOT.refresh(grant, SETTINGS, NOW))
+    if isinstance(answer, tuple) and len(answer) == 3:
+        assert caught.value.retry_after_s == 17
+
+
+def test_files_of_the_proxy_and_of_the_editors():
+    content = {
+        "type": "github-copilot",
+        "access_token": "ghu_x",
+        "token_type": "bearer",
+        "scope": "user:email",
+        "username": "octo",
+        "timestamp": 1_700_000_000_000,
+        "api_token_expires_at": 1_700_000_000,
+    }
+    grant = COPILOT.from_file(content)
+    assert grant.access_token == ""
+    assert grant.expires_at is None
+    assert grant.private == {"github_token": "ghu_x"}
+    back = COPILOT.to_file(grant)
+    assert {key: back[key] for key in ("type", "access_token", "username", "scope")} == {
+        key: content[key] for key in ("type", "access_token", "username", "scope")
+    }
+    assert COPILOT.file_name(grant) == "github-copilot-octo.json"
+    hosts = {"github.com": {"user": "octo", "oauth_token": "gho_y"}}
+    assert COPILOT.from_file(hosts).private == {"github_token": "gho_y"}
+    apps = {"github.com:Iv1.b507a08c87ecfe98": {"user": "octo", "oauth_token": "ghu_z", "githubAppId": "x"}}
+    assert COPILOT.from_file(apps).account["username"] == "octo"
+
+
+def test_quota_of_a_paid_plan():
+    fields = {
+        "quota_reset_date_utc": "2027-02-01T00:00:00.000Z",
+        "quota_snapshots": {
+            "chat": {"unlimited": True, "entitlement": 0, "remaining": 0, "percent_remaining": 100},
+            "premium_interactions": {
+                "entitlement": 300,
+                "remaining": 0,
+                "quota_remaining": 0,
+                "percent_remaining": 0,
+                "overage_permitted": False,
+                "unlimited": False,
+            },
+        },
+    }
+    chat, premium = quotas(fields, ("gpt-4.1",))
+    assert not chat.is_exhausted
+    assert premium.is_exhausted
+    assert premium.used == 300
+    assert premium.resets_at == 1_801_440_000
+    assert premium.spares == ("gpt-4.1",)
+
+
+def test_quota_of_the_free_plan():
+    fields = {
+        "monthly_quotas": {"chat": 50, "completions": 2000},
+        "limited_user_quotas": {"chat": 0, "completions": 1999},
+        "limited_user_reset_date": "2027-02-01",
+    }
+    chat, completions = quotas(fields)
+    assert chat.is_exhausted
+    assert (chat.limit, chat.remaining, chat.used_percent) == (50, 0, 100)
+    assert not completions.is_exhausted
