@@ -37,8 +37,6 @@ def entry_of(credential: Credential, default_proxy: str = "") -> CredentialEntry
         adapter=provider.adapter,
         base_url=(credential.base_url or provider.base_url or adapter.base_url).rstrip("/"),
         secret=secret,
-        channel=login.channel if login is not None else "",
-        account=dict(login.account) if login is not None else {},
         secret_version=login.version if login is not None else 0,
         secret_expires_at=login.expires_at.timestamp() if login is not None and login.expires_at else None,
         label=credential.label,
@@ -51,8 +49,11 @@ def entry_of(credential: Credential, default_proxy: str = "") -> CredentialEntry
         request_retry=retry,
         disable_cooling=cooling,
         options={**provider.options, **credential.options},
-        channel=credential.channel,
-        account={str(name): str(value) for name, value in credential.account.items()},
+        channel=login.channel if login is not None else credential.channel,
+        account={
+            str(name): str(value)
+            for name, value in (login.account if login is not None else credential.account).items()
+        },
         error_rules=(
             *read(credential, "error_rules", tuple[ErrorRule, ...], ()),
             *read(provider, "error_rules", tuple[ErrorRule, ...], ()),
