@@ -6,14 +6,17 @@ which takes no turn and changes nothing. The order of transformations is in ``do
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import msgspec
 
 from providers.errors import ClientError
 from providers.values import CredentialEntry
+from routing.core import limits
 from routing.core.cooldown import Cooldown
 from routing.core.exclusions import first_match
+from routing.core.limits import with_places
 from routing.core.query import RouteQuery
 from routing.core.state import RoutingState
 from routing.core.table import ClientEntry, Offer, RegisteredModel, Rejection, RoutingTable, Strategy
@@ -42,6 +45,8 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     """The rule by which each priority tier of ``candidates`` is ordered."""
     bound_by: str = ""
     """The session key whose binding put the first candidate in front; "" when none did."""
+    limited: tuple[tuple[Candidate, float], ...] = ()
+    """Those that their limits keep out, with the seconds (``math.inf``: unknown) until they have room."""
 
 
 class UnknownModel(ClientError):
@@ -130,17 +135,23 @@ def resolve(
                 cooling.append((_candidate(offer, member), rest))
         if members:
             free.append((offer, tuple(members)))
+    places = with_places(free, state, now)
+    limited = tuple((_candidate(offer, members[0]), wait) for offer, members, wait in places.full)
     return Resolution(
         route_model=route_model,
         suffix=suffix,
         candidates=tuple(
             _candidate(offer, member)
-            for offer, members in _in_turn(free, route_model, state, peek)
+            for offer, members in _in_turn(places.free, route_model, state, peek)
             for member in _members_in_turn(offer, members, route_model, state, peek)
-        ),
+        )
+        + tuple(_candidate(offer, members[0]) for offer, members, _ in places.held),
         cooling=tuple(cooling),
-        rejections=tuple(_cooling_rejection(*pair) for pair in cooling) + table.hidden.get(route_model, ()),
+        rejections=tuple(_cooling_rejection(*pair) for pair in cooling)
+        + tuple(_limit_rejection(candidate, wait, now) for candidate, wait in limited)
+        + table.hidden.get(route_model, ()),
         strategy=table.settings.strategy,
+        limited=limited,
     )
 
 
@@ -176,6 +187,17 @@ def _members_in_turn(
     key = f"{offer.credential.provider_key}#{offer.credential.id}:{route_model}"
     start = state.turn(key, peek=peek) % len(members)
     return tuple(member for member in members[start:] + members[:start] if member in free)
+
+
+def _limit_rejection(candidate: Candidate, wait: float, now: float) -> Rejection:
+    return Rejection(
+        credential_id=candidate.credential.id,
+        provider_key=candidate.credential.provider_key,
+        reason="limit",
+        detail=limits.detail(candidate.credential, wait),
+        model=candidate.model,
+        until=None if wait == math.inf else now + wait,
+    )
 
 
 def _cooling_rejection(candidate: Candidate, cooldown: Cooldown) -> Rejection:

@@ -6,6 +6,7 @@ import math
 
 from providers.errors import NoCandidate, UpstreamError
 from routing.core.cooldown import Cooldown
+from routing.core.limits import all_full
 from routing.core.resolve import Candidate, Resolution
 from routing.core.table import RouteSettings
 
@@ -76,9 +77,13 @@ def first_to_wake(resolution: Resolution) -> Candidate | None:
 
 
 def nobody_free(resolution: Resolution, now: float) -> NoCandidate:
-    """The error when every candidate rests: 429 ``model_cooldown`` for quota, else 503 with the causes."""
+    """The error when every candidate rests: 429 ``model_cooldown`` for quota, 429 ``rate_limit_exceeded``
+    where only a limit stands in the way of one, else 503 with the causes."""
     model = resolution.route_model
     rests: list[Cooldown] = [rest for _, rest in resolution.cooling]
+    if resolution.limited:
+        ends = [rest.until - now for rest in rests if rest.is_quota]
+        return all_full(model, [*(wait for _, wait in resolution.limited), *ends])
     if rests and all(rest.is_quota for rest in rests):
         seconds = max(1, math.ceil(min(rest.until for rest in rests) - now))
         return NoCandidate(

@@ -8,8 +8,34 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import msgspec
+
 from providers.values import Limits
 from routing.core.cooldown import Cooldown, History
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """One request's share of one scope: ``client:2``, ``provider:3``, ``credential:7``."""
+
+    scope: str
+    limits: Limits
+    tokens: int = 0
+    """Reserved until the request ends."""
+
+
+class Left(msgspec.Struct, frozen=True, kw_only=True):
+    """The tightest window of one kind: what may still come, and the seconds until it is empty again."""
+
+    limit: int
+    remaining: int
+    reset_s: float
+
+
+class Allowance(msgspec.Struct, frozen=True, kw_only=True):
+    """What a scope has left; None where no limit of that kind holds."""
+
+    requests: Left | None = None
+    tokens: Left | None = None
 
 
 class RoutingState(Protocol):
@@ -69,11 +95,14 @@ class RoutingState(Protocol):
         """0 when ``scope`` (``credential:7``, ``provider:3``, ``client:2``) may take one more request now,
         else the seconds until a window frees one; ``math.inf`` where only an ending request can."""
 
-    def take(self, scope: str, limits: Limits, now: float) -> None:
-        """Count one request, and hold one of the places at once until ``give_back``."""
+    async def admit(self, claims: tuple[Claim, ...], now: float) -> float:
+        """Take all of ``claims`` and return 0, or take none and return the seconds until all may be taken
+        (``math.inf`` as above). Each taken claim counts one request, reserves its tokens, and holds one of
+        the places at once until ``give_back``. Waits no longer than a fraction of a second."""
 
-    def give_back(self, scope: str, tokens: int, now: float) -> None:
-        """The request ended; ``tokens`` are what it used, input and output."""
+    def give_back(self, claims: tuple[Claim, ...], taken_at: float, tokens: int, now: float) -> None:
+        """The request that took ``claims`` at ``taken_at`` ended; ``tokens`` are what it used, input and
+        output, and count in place of the reserved ones."""
 
-    def remaining(self, scope: str, limits: Limits, now: float) -> tuple[int, int]:
-        """Requests and tokens left in the tightest window; -1 where no limit holds."""
+    def allowance(self, scope: str, limits: Limits, now: float) -> Allowance:
+        """What ``scope`` has left."""

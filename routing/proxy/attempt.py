@@ -104,6 +104,11 @@ class Attempt:
         """Of what goes up and comes back."""
         self._passes = chosen is self._ask.parsed.format and chosen is self._ask.format
 
+    @property
+    def calls_upstream(self) -> bool:
+        """Whether it takes a place of the credential's limits: False for what is answered here."""
+        return True
+
     async def start(self) -> WholeAnswer | Delivery:
         """Send, and wait for the first good byte. Raises UpstreamError; ClientError when the request cannot
         be put into the upstream's format."""

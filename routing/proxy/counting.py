@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from providers.adapters.registry import adapter_for
 from providers.translation.codec import MalformedRequest
 from providers.translation.model import Json
 from providers.translation.registry import CODECS
@@ -34,9 +33,12 @@ _ANSWERS: dict[Format, Callable[[int], dict[str, Any]]] = {
 
 
 class CountingAttempt(Attempt):
+    @property
+    def calls_upstream(self) -> bool:
+        return self._passes and self._ask.format in self._adapter.counts_tokens
+
     async def start(self) -> WholeAnswer | Delivery:
-        credential = self._candidate.credential
-        if self._ask.format not in adapter_for(credential.adapter).counts_tokens or not self._passes:
+        if not self.calls_upstream:
             return await estimated(self._ask)
         response = await self._open()
         try:

@@ -31,6 +31,7 @@ from routing.proxy.delivery import Delivery
 from routing.proxy.endpoints import Endpoint
 from routing.proxy.gateway import Gateway
 from routing.proxy.intake import ClientGone, read_body
+from routing.proxy.limits import Holds
 from routing.proxy.presence import Presence
 from routing.proxy.record import Record
 from routing.proxy.wire import (
@@ -77,6 +78,7 @@ class Exchange:
         self._record = Record(
             exchange_id, request_id(self._headers, exchange_id), dialect.value, gateway.clock()
         )
+        self._holds = Holds(gateway.state, gateway.clock)
         self._has_answered = False
 
     async def run(self) -> None:
@@ -96,6 +98,7 @@ class Exchange:
             await self._refuse(GatewayError("The gateway failed to handle this request; its log says why."))
         finally:
             presence.end()
+            self._holds.end(self._record.usage)
 
     async def _serve(self, presence: Presence) -> None:
         gateway, record = self._gateway, self._record
@@ -104,6 +107,7 @@ class Exchange:
         record.client = client
         body = await read_body(self._receive, self._headers, gateway.body_limit)
         presence.begin()
+        self._waited += await self._holds.enter(client, len(body))
         await self._respond(table, client, body)
 
     async def _respond(self, table: RoutingTable, client: ClientEntry, body: bytes) -> None:
@@ -138,6 +142,7 @@ class Exchange:
         gateway = self._gateway
         query = RouteQuery(model=parsed.model, stream=parsed.stream)
         resolution = resolve(table, gateway.state, client, query, gateway.clock(), random.random)
+        self._holds.show(resolution)
         bound_by = parsed.bound_by or ("compact" if self._endpoint.operation is Operation.COMPACT else "")
         return bound(resolution, parsed, bound_by) if bound_by else resolution
 
@@ -183,8 +188,10 @@ class Exchange:
         self, ask: Ask, candidate: Candidate, settings: RouteSettings
     ) -> WholeAnswer | Delivery:
         gateway, record = self._gateway, self._record
-        record.served_by = candidate
         attempt = self.attempt_kind(gateway.client, ask, candidate, gateway.clock())
+        if attempt.calls_upstream:
+            self._waited += await self._holds.admit(candidate.credential)
+        record.served_by = candidate
         began = time.perf_counter()
         note: dict[str, Any] = {
             "provider": candidate.credential.provider_key,
@@ -192,8 +199,10 @@ class Exchange:
             "model": candidate.model,
         }
         record.attempts.append(note)
+        has_answered = False
         try:
             answer = await attempt.start()
+            has_answered = True
         except UpstreamError as error:
             self._note_failure(note, candidate, error, settings)
             raise
@@ -204,6 +213,7 @@ class Exchange:
             spent = time.perf_counter() - began
             self._waited += spent
             note["ms"] = round(spent * 1000, 2)
+            self._holds.settle(has_answered=has_answered)
         note["status"] = 200
         record.dropped = attempt.dropped
         gateway.state.record_success(candidate.credential.id, candidate.model)
@@ -259,10 +269,11 @@ class Exchange:
             headers.append(
                 (b"x-cliproxy-dropped", ", ".join(record.dropped)[:2000].encode("latin-1", "replace"))
             )
-        return headers
+        return headers + self._holds.headers(self._dialect)
 
     async def _send_whole(self, answer: WholeAnswer) -> None:
         self._record.usage = answer.usage
+        self._holds.end(answer.usage)
         headers = [JSON, *self._answer_headers(), *answer.headers]
         self._has_answered = True
         self._finish(200, "ok")
@@ -325,6 +336,7 @@ class Exchange:
         record = self._record
         if record.is_written:
             return
+        self._holds.end(record.usage)
         duration_ms = (time.perf_counter() - self._began) * 1000
         record.write(
             self._gateway.ledger,
@@ -373,7 +385,10 @@ def bound(resolution: Resolution, parsed: ParsedBody, field: str) -> Resolution:
 
     kept = tuple(candidate for candidate in resolution.candidates if speaks(candidate))
     cooling = tuple(pair for pair in resolution.cooling if speaks(pair[0]))
-    if not kept and not cooling and (resolution.candidates or resolution.cooling):
+    limited = tuple(pair for pair in resolution.limited if speaks(pair[0]))
+    if not any((kept, cooling, limited)) and any(
+        (resolution.candidates, resolution.cooling, resolution.limited)
+    ):
         is_state = field == "previous_response_id"
         raise ClientError(
             f"`{field}` needs an upstream that speaks the {parsed.format} format and keeps its state; "
@@ -381,4 +396,4 @@ def bound(resolution: Resolution, parsed: ParsedBody, field: str) -> Resolution:
             param=field,
             code="previous_response_not_found" if is_state else "unsupported_parameter",
         )
-    return msgspec.structs.replace(resolution, candidates=kept, cooling=cooling)
+    return msgspec.structs.replace(resolution, candidates=kept, cooling=cooling, limited=limited)

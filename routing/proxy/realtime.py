@@ -157,6 +157,7 @@ class RealtimeSession(Routed):
         if not model:
             raise ClientError("Name the model in the query: /v1/realtime?model=…", param="model")
         record.route_model = model
+        self._waited += await self._holds.enter(client)
 
         async def connect(candidate: Candidate) -> UpstreamSocket:
             return await self._connected(candidate, query)

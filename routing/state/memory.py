@@ -10,6 +10,7 @@ from collections import defaultdict
 
 from providers.values import Limits
 from routing.core.cooldown import Cooldown, History
+from routing.core.state import Allowance, Claim
 from routing.state.windows import Windows
 
 NEVER = History()
@@ -125,14 +126,23 @@ class MemoryState:
     def limit_wait_s(self, scope: str, limits: Limits, now: float) -> float:
         return self._windows.wait_s(scope, limits, now)
 
-    def take(self, scope: str, limits: Limits, now: float) -> None:
-        self._windows.take(scope, now)
+    async def admit(self, claims: tuple[Claim, ...], now: float) -> float:
+        return self.admit_here(claims, now)
 
-    def give_back(self, scope: str, tokens: int, now: float) -> None:
-        self._windows.give_back(scope, tokens, now)
+    def admit_here(self, claims: tuple[Claim, ...], now: float) -> float:
+        """``admit`` by this process's own counts."""
+        wait = max((self._windows.wait_s(claim.scope, claim.limits, now) for claim in claims), default=0.0)
+        if wait <= 0:
+            for claim in claims:
+                self._windows.take(claim.scope, claim.tokens, now)
+        return wait
 
-    def remaining(self, scope: str, limits: Limits, now: float) -> tuple[int, int]:
-        return self._windows.remaining(scope, limits, now)
+    def give_back(self, claims: tuple[Claim, ...], taken_at: float, tokens: int, now: float) -> None:
+        for claim in claims:
+            self._windows.give_back(claim.scope, claim.tokens, taken_at, tokens, now)
+
+    def allowance(self, scope: str, limits: Limits, now: float) -> Allowance:
+        return self._windows.allowance(scope, limits, now)
 
     def clear(self, credential_id: int, before: float) -> None:
         """Drop the cooldowns of one credential that began before ``before`` (Unix seconds)."""

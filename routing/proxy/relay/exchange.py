@@ -63,6 +63,8 @@ class Relay(Routed):
         record.route_model = self._path
         payload = await self._read(target)
         presence.begin()
+        size = len(payload.raw) if isinstance(payload, JsonPayload) else 0
+        self._waited += await self._holds.enter(client, size)
         if target.way is Way.LIST:
             await self._list(table, client, target)
             return
@@ -191,6 +193,7 @@ class Relay(Routed):
     async def _send_answer(self, client: ClientEntry, target: Target, answer: WholeAnswer) -> None:
         record = self._record
         record.usage = answer.usage
+        self._holds.end(answer.usage)
         if target.kind and record.served_by is not None:
             # Before the client can know the id, so that its next request finds the hold.
             await objects.keep_made(

@@ -18,7 +18,7 @@ from providers.adapters.registry import adapter_for
 from providers.errors import ClientError, UpstreamError, UpstreamRefused
 from providers.values import RefusalKind
 from routing.core import rounds
-from routing.core.cooldown import Cooldown, kind_of, stops
+from routing.core.cooldown import kind_of, stops
 from routing.core.query import RouteQuery
 from routing.core.resolve import Candidate, Resolution, resolve
 from routing.core.table import ClientEntry, RouteSettings, RoutingTable
@@ -94,6 +94,7 @@ class Routed(Exchange):
     async def _tried(self, candidate: Candidate, settings: RouteSettings, attempt: Attempt[T]) -> T:
         """One attempt with its note, its cooldown and its count."""
         gateway, record, credential = self._gateway, self._record, candidate.credential
+        self._waited += await self._holds.admit(credential)
         record.served_by = candidate
         began = time.perf_counter()
         note: dict[str, Any] = {
@@ -102,8 +103,10 @@ class Routed(Exchange):
             "model": candidate.model,
         }
         record.attempts.append(note)
+        has_answered = False
         try:
             answer = await attempt(candidate)
+            has_answered = True
         except UpstreamError as error:
             self._note_failure(note, candidate, error, settings)
             raise
@@ -114,6 +117,7 @@ class Routed(Exchange):
             spent = time.perf_counter() - began
             self._waited += spent
             note["ms"] = round(spent * 1000, 2)
+            self._holds.settle(has_answered=has_answered)
         note["status"] = 200
         gateway.state.record_success(credential.id, candidate.model)
         gateway.metrics.count(credential.provider_key, is_success=True, latency_ms=spent * 1000)
@@ -140,10 +144,15 @@ class Routed(Exchange):
         def fits(candidate: Candidate) -> bool:
             return is_fit(adapter_for(candidate.credential.adapter))
 
-        candidates = tuple(candidate for candidate in found.candidates if fits(candidate))
-        cooling: tuple[tuple[Candidate, Cooldown], ...] = tuple(
-            (candidate, rest) for candidate, rest in found.cooling if fits(candidate)
+        fit = msgspec.structs.replace(
+            found,
+            candidates=tuple(candidate for candidate in found.candidates if fits(candidate)),
+            cooling=tuple(pair for pair in found.cooling if fits(pair[0])),
+            limited=tuple(pair for pair in found.limited if fits(pair[0])),
         )
-        if not candidates and not cooling and (found.candidates or found.cooling):
+        if not any((fit.candidates, fit.cooling, fit.limited)) and any(
+            (found.candidates, found.cooling, found.limited)
+        ):
             raise NotServed(f"No provider that serves the model `{model}` has this endpoint.", param="model")
-        return msgspec.structs.replace(found, candidates=candidates, cooling=cooling)
+        self._holds.show(fit)
+        return fit
