@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from providers.adapters.base import Adapter, Call, Operation, Unwrapper, UpstreamRequest
+from providers.adapters.base import Adapter, Call, Unwrapper, UpstreamRequest
 from providers.adapters.registry import adapter_for
 from providers.errors import UpstreamProtocolError, UpstreamRefused, UpstreamUnreachable
 from providers.translation.accumulate import Accumulator
@@ -17,14 +17,11 @@ from providers.translation.codec import AnswerContext, Encoded, FrameReader
 from providers.translation.model import (
     End,
     Event,
-    ReasoningConfig,
-    Request,
     Response,
     StreamError,
     Usage,
 )
 from providers.translation.names import IDENTITY
-from providers.translation.passthrough import ParsedBody
 from providers.translation.registry import CODECS, FRAMINGS, PASSTHROUGHS, UPSTREAM_CODECS
 from providers.translation.sse import SseReader
 from providers.upstream.client import MAX_ANSWER_BYTES, UpstreamClient, UpstreamResponse
@@ -32,6 +29,7 @@ from providers.upstream.read_answer import ReadAnswer
 from providers.values import Format, Refusal
 from routing.core.cooldown import STOPPING
 from routing.core.resolve import Candidate
+from routing.outgoing import Ask, format_for, passes, prepare, streams
 from routing.proxy.delivery import (
     Delivery,
     PassingStream,
@@ -55,32 +53,6 @@ class WholeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-class Ask(msgspec.Struct, kw_only=True):
-    """What the client wants, independent of who answers. ``request`` is decoded on first need and kept.
-
-    ``format`` is the client's: that of the answer, and nearly always of the body (``parsed.format``).
-    """
-
-    parsed: ParsedBody
-    suffix: str
-    headers: dict[str, str]
-    format: Format
-    now: int
-    seed: str
-    operation: Operation = Operation.GENERATE
-    query: str = ""
-    request: Request | None = None
-
-    def neutral(self) -> Request:
-        """The request in the neutral model, the model name's suffix applied. Raises MalformedRequest."""
-        if self.request is None:
-            request = CODECS[self.parsed.format].decode_request(self.parsed.value())
-            if self.suffix:
-                request = msgspec.structs.replace(request, reasoning=reasoning_of(self.suffix))
-            self.request = request
-        return self.request
-
-
 class Attempt:
     """One candidate's try. ``start`` once; ``dropped`` names what the target could not carry."""
 
@@ -90,11 +62,8 @@ class Attempt:
         self._candidate = candidate
         adapter: Adapter = adapter_for(candidate.credential.adapter)
         self._adapter = adapter
-        formats = adapter.formats(candidate.credential, candidate.model)
-        self._speak(ask.parsed.format if ask.parsed.format in formats else formats[0])
-        self._streams = adapter.only_streams(candidate.credential, ask.operation, candidate.model) or (
-            ask.parsed.stream and not adapter.never_streams
-        )
+        self._speak(format_for(ask, candidate))
+        self._streams = streams(ask, candidate)
         self._now = now
         self._encoded: Encoded | None = None
         self.dropped: tuple[str, ...] = ()
@@ -102,7 +71,7 @@ class Attempt:
     def _speak(self, chosen: Format) -> None:
         self._format = chosen
         """Of what goes up and comes back."""
-        self._passes = chosen is self._ask.parsed.format and chosen is self._ask.format
+        self._passes = passes(self._ask, chosen)
 
     @property
     def calls_upstream(self) -> bool:
@@ -152,40 +121,9 @@ class Attempt:
         return await self._sent(self._call())
 
     def _call(self) -> Call:
-        candidate, ask = self._candidate, self._ask
-        credential = candidate.credential
-        capabilities = self._adapter.capabilities(candidate.model)
-        is_switched = self._streams is not ask.parsed.stream
-        if self._passes:
-            body = PASSTHROUGHS[self._format].edited(
-                ask.parsed,
-                candidate.model,
-                capabilities,
-                reasoning_of(ask.suffix) if ask.suffix else None,
-                self._streams if is_switched else None,
-            )
-            headers = PASSTHROUGHS[self._format].client_headers(ask.headers)
-        else:
-            request = ask.neutral()
-            if is_switched:
-                request = msgspec.structs.replace(request, stream=self._streams)
-            encoded = UPSTREAM_CODECS[self._format].encode_request(request, candidate.model, capabilities)
-            self._encoded, self.dropped = encoded, encoded.dropped
-            body = msgspec.json.encode(encoded.body)
-            headers = tuple(encoded.headers.items())
-        return Call(
-            credential=credential,
-            model=candidate.model,
-            body=body,
-            stream=self._streams,
-            headers=headers,
-            client_headers=tuple(ask.headers.items()) if credential.headers else (),
-            format=self._format,
-            operation=ask.operation,
-            query=ask.query if self._passes else "",
-            now=self._now,
-            seed=ask.seed,
-        )
+        outgoing = prepare(self._ask, self._candidate, self._now, self._format)
+        self._encoded, self.dropped = outgoing.encoded, outgoing.dropped
+        return outgoing.call
 
     async def _sent(self, call: Call) -> UpstreamResponse:
         """The vendor's first address that answers, where it has several. Raises UpstreamError."""
@@ -436,18 +374,3 @@ async def _first_of(chunks: AsyncIterator[bytes]) -> bytes:
         ):
             return first
     raise UpstreamProtocolError("the upstream sent an empty stream")
-
-
-LEVELS = frozenset({"minimal", "low", "medium", "high", "xhigh", "max"})
-
-
-def reasoning_of(suffix: str) -> ReasoningConfig:
-    """What ``model(suffix)`` asks for: a level, a number of tokens, ``none`` or ``auto``."""
-    value = suffix.strip().lower()
-    if value in LEVELS:
-        return ReasoningConfig(mode="on", effort=value)
-    if value == "none" or value == "0":
-        return ReasoningConfig(mode="off")
-    if value.isdigit():
-        return ReasoningConfig(mode="on", budget=int(value))
-    return ReasoningConfig(mode="auto")

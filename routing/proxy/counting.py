@@ -16,7 +16,8 @@ from providers.translation.model import Json
 from providers.translation.registry import CODECS
 from providers.translation.token_estimate import estimate
 from providers.values import Format
-from routing.proxy.attempt import Ask, Attempt, WholeAnswer
+from routing.outgoing import Ask
+from routing.proxy.attempt import Attempt, WholeAnswer
 from routing.proxy.delivery import Delivery
 from routing.proxy.exchange import Exchange
 

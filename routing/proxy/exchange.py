@@ -25,8 +25,9 @@ from routing.core.cooldown import CoolingRules, history_after, kind_of, stops
 from routing.core.query import RouteQuery
 from routing.core.resolve import Candidate, Resolution, resolve
 from routing.core.table import ClientEntry, RouteSettings, RoutingTable
+from routing.outgoing import Ask
 from routing.proxy.access import authenticate
-from routing.proxy.attempt import Ask, Attempt, WholeAnswer
+from routing.proxy.attempt import Attempt, WholeAnswer
 from routing.proxy.delivery import Delivery
 from routing.proxy.endpoints import Endpoint
 from routing.proxy.gateway import Gateway

@@ -1,0 +1,137 @@
+"""What one candidate would be sent: the client's request in the upstream's format, for its model.
+
+The hot path sends it, and ``manage.py route``, the explain endpoint and the admin's "Why?" show it: one
+function, so that what is shown is what goes. Sends nothing, reads no database and knows no clock.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from providers.adapters.base import Call, Operation
+from providers.adapters.registry import adapter_for
+from providers.translation.codec import Encoded
+from providers.translation.model import ReasoningConfig, Request
+from providers.translation.passthrough import ParsedBody
+from providers.translation.registry import CODECS, PASSTHROUGHS, UPSTREAM_CODECS
+from providers.values import Format
+from routing.core.resolve import Candidate
+
+LEVELS = frozenset({"minimal", "low", "medium", "high", "xhigh", "max"})
+
+
+class Ask(msgspec.Struct, kw_only=True):
+    """What the client wants, independent of who answers. ``request`` is decoded on first need and kept.
+
+    ``format`` is the client's: that of the answer, and nearly always of the body (``parsed.format``).
+    """
+
+    parsed: ParsedBody
+    suffix: str
+    headers: dict[str, str]
+    format: Format
+    now: int
+    seed: str
+    operation: Operation = Operation.GENERATE
+    query: str = ""
+    request: Request | None = None
+
+    def neutral(self) -> Request:
+        """The request in the neutral model, the model name's suffix applied. Raises MalformedRequest."""
+        if self.request is None:
+            request = CODECS[self.parsed.format].decode_request(self.parsed.value())
+            if self.suffix:
+                request = msgspec.structs.replace(request, reasoning=reasoning_of(self.suffix))
+            self.request = request
+        return self.request
+
+
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
+    """One call, before the adapter addresses and signs it."""
+
+    call: Call
+    passes: bool
+    """The bytes are the client's own, edited; nothing was translated."""
+    encoded: Encoded | None = None
+    """What the translation made, where there was one."""
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """What the upstream's format has no place for."""
+        return self.encoded.dropped if self.encoded is not None else ()
+
+
+def format_for(ask: Ask, candidate: Candidate) -> Format:
+    """The format of what goes up and comes back: the client's where the upstream speaks it."""
+    adapter = adapter_for(candidate.credential.adapter)
+    formats = adapter.formats(candidate.credential, candidate.model)
+    return ask.parsed.format if ask.parsed.format in formats else formats[0]
+
+
+def passes(ask: Ask, format_: Format) -> bool:
+    """Whether the bytes go as they are, but for the model's name."""
+    return format_ is ask.parsed.format and format_ is ask.format
+
+
+def streams(ask: Ask, candidate: Candidate) -> bool:
+    """Whether the upstream is asked for a stream; some do nothing else, and some never."""
+    credential = candidate.credential
+    adapter = adapter_for(credential.adapter)
+    return adapter.only_streams(credential, ask.operation, candidate.model) or (
+        ask.parsed.stream and not adapter.never_streams
+    )
+
+
+def prepare(ask: Ask, candidate: Candidate, now: float, format_: Format | None = None) -> Outgoing:
+    """``ask`` for ``candidate``, in ``format_`` or the one that suits best.
+
+    Raises ClientError when that format cannot carry it.
+    """
+    credential = candidate.credential
+    format_ = format_ or format_for(ask, candidate)
+    is_passed, is_stream = passes(ask, format_), streams(ask, candidate)
+    capabilities = adapter_for(credential.adapter).capabilities(candidate.model)
+    is_switched = is_stream is not ask.parsed.stream
+    encoded: Encoded | None = None
+    if is_passed:
+        body = PASSTHROUGHS[format_].edited(
+            ask.parsed,
+            candidate.model,
+            capabilities,
+            reasoning_of(ask.suffix) if ask.suffix else None,
+            is_stream if is_switched else None,
+        )
+        headers = PASSTHROUGHS[format_].client_headers(ask.headers)
+    else:
+        request = ask.neutral()
+        if is_switched:
+            request = msgspec.structs.replace(request, stream=is_stream)
+        encoded = UPSTREAM_CODECS[format_].encode_request(request, candidate.model, capabilities)
+        body = msgspec.json.encode(encoded.body)
+        headers = tuple(encoded.headers.items())
+    call = Call(
+        credential=credential,
+        model=candidate.model,
+        body=body,
+        stream=is_stream,
+        headers=headers,
+        client_headers=tuple(ask.headers.items()) if credential.headers else (),
+        format=format_,
+        operation=ask.operation,
+        query=ask.query if is_passed else "",
+        now=now,
+        seed=ask.seed,
+    )
+    return Outgoing(call=call, passes=is_passed, encoded=encoded)
+
+
+def reasoning_of(suffix: str) -> ReasoningConfig:
+    """What ``model(suffix)`` asks for: a level, a number of tokens, ``none`` or ``auto``."""
+    value = suffix.strip().lower()
+    if value in LEVELS:
+        return ReasoningConfig(mode="on", effort=value)
+    if value == "none" or value == "0":
+        return ReasoningConfig(mode="off")
+    if value.isdigit():
+        return ReasoningConfig(mode="on", budget=int(value))
+    return ReasoningConfig(mode="auto")
