@@ -25,6 +25,7 @@ from routing.proxy.app import NotFound, UpgradeRefused, owns  # noqa: E402
 from routing.proxy.endpoints import dialect_of, normal_path  # noqa: E402
 from routing.proxy.realtime import RealtimeConsumer  # noqa: E402
 from routing.proxy.realtime import refuse as refuse_socket  # noqa: E402
+from routing.proxy.relay_socket import RelayPageConsumer  # noqa: E402
 from routing.proxy.wire import (  # noqa: E402
     Receive,
     Scope,
@@ -118,6 +119,7 @@ websockets = URLRouter(
     [
         # As for HTTP, a base URL with a doubled or a missing version still finds it.
         re_path(r"^(?:v1/)*realtime/?$", RealtimeConsumer.as_asgi(gateway=runtime.parts)),
+        re_path(r"^(?:v1/)*ws/?$", RelayPageConsumer.as_asgi(gateway=runtime.parts)),
         re_path("", no_socket),  # type: ignore[arg-type]  # an ASGI application, as Channels wants it
     ]
 )

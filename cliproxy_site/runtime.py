@@ -24,6 +24,7 @@ from routing.discovery import Discovery
 from routing.live import LiveTable
 from routing.proxy.app import ProxyApplication
 from routing.proxy.gateway import Gateway
+from routing.proxy.relay_pages import RelayPages
 from routing.state.memory import MemoryState
 from routing.usage import Spool, UsageWriter
 
@@ -37,7 +38,10 @@ class Runtime:
 
     def __init__(self) -> None:
         self._state = MemoryState()
-        self._live = LiveTable(self._state, settings.REFRESH_INTERVAL_S)
+        self._pages = RelayPages()
+        self._live = LiveTable(self._state, settings.REFRESH_INTERVAL_S, self._pages.overlaid)
+        self._pages.changed = self._live.refresh
+        self._live.swapped = self._pages.follow
         self._spool: Spool | None = None
         self._writer: UsageWriter | None = None
         self._client: UpstreamClient | None = None
@@ -80,7 +84,8 @@ class Runtime:
                 connect_s=settings.CONNECT_TIMEOUT_S,
                 first_byte_s=settings.FIRST_BYTE_TIMEOUT_S,
                 idle_s=settings.IDLE_TIMEOUT_S,
-            )
+            ),
+            relays=self._pages.sessions,
         )
         self._keep(Discovery(self._client).run(), "discovery")
         if settings.CONFIG_FILE:
@@ -95,6 +100,7 @@ class Runtime:
             clock=time.time,
             body_limit=settings.BODY_LIMIT_BYTES,
             bindings=self._bindings,
+            pages=self._pages,
         )
         return ProxyApplication(gateway)
 

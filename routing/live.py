@@ -31,8 +31,18 @@ T = TypeVar("T")
 class LiveTable:
     """Holds the RoutingTable of this process. ``start`` once, ``stop`` at the end."""
 
-    def __init__(self, state: MemoryState, interval_s: float) -> None:
+    def __init__(
+        self,
+        state: MemoryState,
+        interval_s: float,
+        overlay: Callable[[RoutingTable], RoutingTable] = lambda table: table,
+    ) -> None:
+        """``overlay`` adds what exists in this process alone (``routing/proxy/relay_pages.py``)."""
         self.table: RoutingTable = EMPTY
+        self.swapped: Callable[[RoutingTable], None] = lambda table: None
+        """Called on the event loop after the table changed."""
+        self._overlay = overlay
+        self._bare: RoutingTable = EMPTY
         self._state = state
         self._interval_s = interval_s
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="routing-table")
@@ -86,8 +96,14 @@ class LiveTable:
             if self._cleared.get(credential_id) != moment:
                 self._cleared[credential_id] = moment
                 self._state.clear(credential_id, moment)
-        self.table = fresh
+        self._bare = fresh
+        self.refresh()
         logging.getLogger().setLevel(logging.DEBUG if fresh.settings.debug else self._usual_level)
+
+    def refresh(self) -> None:
+        """The overlay changed."""
+        self.table = self._overlay(self._bare)
+        self.swapped(self.table)
 
     async def _mirror(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._state.changed:

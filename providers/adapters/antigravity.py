@@ -56,10 +56,11 @@ class Antigravity(CodeAssist):
                     code="missing_project",
                 )
             )
-        return super().request(call)
+        request = super().request(call)
+        return msgspec.structs.replace(request, dropped=_left_out(call))
 
     def elsewhere(self, call: Call, tries: int, status: int | None, body: bytes) -> UpstreamRequest | None:
-        if tries >= len(HOSTS) or self._base_of(call.credential) not in HOSTS:
+        if tries >= len(HOSTS) or self.base_of(call.credential) not in HOSTS:
             return None
         is_full = status == 503 and _NO_CAPACITY in body[:4096].decode("utf-8", "replace").lower()
         if status is not None and status != 429 and not is_full:
@@ -70,7 +71,7 @@ class Antigravity(CodeAssist):
         project = projects_of(credential)[0]
         return UpstreamRequest(
             method="POST",
-            url=f"{self._base_of(credential)}/v1internal:fetchAvailableModels",
+            url=f"{self.base_of(credential)}/v1internal:fetchAvailableModels",
             headers=merge_headers(
                 {"content-type": "application/json", "accept": "application/json"},
                 self._common_headers(credential),
@@ -164,6 +165,18 @@ class Antigravity(CodeAssist):
                 config["thinkingConfig"] = {**(thinking or {}), "thinkingBudget": limit - 1}
         inside["generationConfig"] = config
         return inside
+
+
+def _left_out(call: Call) -> tuple[str, ...]:
+    """What the backend does not take, of what the client asked."""
+    if call.operation is Operation.COUNT:
+        return ()
+    body = msgspec.json.decode(call.body)
+    dropped = ["safetySettings"] if "safetySettings" in body or "safety_settings" in body else []
+    config = body.get("generationConfig")
+    if "claude" not in call.model and isinstance(config, dict) and "maxOutputTokens" in config:
+        dropped.append("generationConfig.maxOutputTokens")
+    return tuple(dropped)
 
 
 def _is_search_alone(body: dict[str, Any]) -> bool:

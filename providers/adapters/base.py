@@ -69,6 +69,8 @@ class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...]
     """Names in lower case, each once."""
     body: bytes = b""
+    via: str = ""
+    """The connected page that carries it (``providers/upstream/relay.py``); "" for our own connections."""
     dropped: tuple[str, ...] = ()
     """What the adapter took out of the call's body because the vendor refuses it (as ``Encoded.dropped``)."""
 

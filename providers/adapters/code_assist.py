@@ -28,7 +28,7 @@ class CodeAssist(Gemini):
     needs_login = True
 
     def request(self, call: Call) -> UpstreamRequest:
-        return self._request_at(self._base_of(call.credential), call)
+        return self._request_at(self.base_of(call.credential), call)
 
     def models_request(self, credential: CredentialEntry) -> UpstreamRequest | None:
         return None

@@ -50,7 +50,7 @@ class Gemini(Adapter):
         accept = "text/event-stream" if call.stream else "application/json"
         return UpstreamRequest(
             method="POST",
-            url=f"{self._base_of(call.credential)}/v1beta/{_resource(call.model)}:{action}",
+            url=f"{self.base_of(call.credential)}/v1beta/{resource_of(call.model)}:{action}",
             headers=merge_headers(
                 {"content-type": "application/json", "accept": accept},
                 self._common_headers(call.credential),
@@ -63,7 +63,7 @@ class Gemini(Adapter):
     def models_request(self, credential: CredentialEntry) -> UpstreamRequest | None:
         return UpstreamRequest(
             method="GET",
-            url=f"{self._base_of(credential)}/v1beta/models?pageSize=1000",
+            url=f"{self.base_of(credential)}/v1beta/models?pageSize=1000",
             headers=merge_headers(
                 {"accept": "application/json"},
                 self._common_headers(credential),
@@ -109,13 +109,13 @@ class Gemini(Adapter):
         plain = {"accept-encoding": "identity", "user-agent": USER_AGENT}
         return plain | self.auth.headers(credential.secret)
 
-    def _base_of(self, credential: CredentialEntry) -> str:
+    def base_of(self, credential: CredentialEntry) -> str:
         """Without a trailing version, which people copy from SDK settings."""
         base = credential.base_url.rstrip("/") or self.base_url
         return base.removesuffix("/v1beta").removesuffix("/v1")
 
 
-def _resource(model: str) -> str:
+def resource_of(model: str) -> str:
     """``models/{model}``, or the resource itself for a tuned model; no model leaves its path segment."""
     collection, found, name = model.partition("/")
     if not found or collection not in ("models", "tunedModels"):

@@ -22,4 +22,4 @@ class GeminiCli(CodeAssist):
         projects = projects_of(call.credential)
         if status != 429 or tries >= len(projects):
             return None
-        return self._request_at(self._base_of(call.credential), call, projects[tries])
+        return self._request_at(self.base_of(call.credential), call, projects[tries])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from providers.adapters.aistudio import AIStudio
 from providers.adapters.antigravity import Antigravity
 from providers.adapters.base import Adapter
 from providers.adapters.claude import Claude
@@ -49,6 +50,7 @@ ADAPTERS: tuple[Adapter, ...] = (
     Zen(),
     Nim(),
     Vertex(),
+    AIStudio(),
     GeminiCli(),
     Antigravity(),
     Qwen(),

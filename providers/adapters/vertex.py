@@ -83,8 +83,8 @@ class Vertex(Gemini):
         if not _LOCATION.fullmatch(location):
             raise ClientError("The Vertex credential names an impossible location.", code="bad_location")
         if not credential.channel:
-            return f"{self._base_of(credential)}/v1"
-        base = self._base_of(credential)
+            return f"{self.base_of(credential)}/v1"
+        base = self.base_of(credential)
         if base == self.base_url and location != "global":
             base = f"https://{location}-aiplatform.googleapis.com"
         project = quote(credential.account.get("project_id", ""), safe="")

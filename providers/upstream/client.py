@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 import aiohttp
@@ -25,6 +26,7 @@ from providers.errors import (
 from providers.upstream.deadline import Deadline
 from providers.upstream.in_process import InProcessAnswer
 from providers.upstream.pools import Pools, check_host
+from providers.upstream.relay import GONE, RelaySession
 from providers.upstream.sockets import HandshakeRefused, UpstreamSocket
 from providers.upstream.timeouts import Timeouts
 from providers.upstream.transport import Transport
@@ -56,9 +58,16 @@ Body = Callable[[], AsyncIterator[bytes]]
 class UpstreamClient:
     """Holds the connection pools of one event loop; make one per process and pass it in."""
 
-    def __init__(self, timeouts: Timeouts, pools: Pools | None = None) -> None:
+    def __init__(
+        self,
+        timeouts: Timeouts,
+        pools: Pools | None = None,
+        relays: Mapping[str, RelaySession] = MappingProxyType({}),
+    ) -> None:
+        """``relays`` are the connected pages by their name; it changes while they come and go."""
         self._timeouts = timeouts
         self._pools = pools or Pools()
+        self._relays = relays
 
     async def open(
         self,
@@ -77,6 +86,11 @@ class UpstreamClient:
         """
         if adapter is not None and adapter.in_process:
             return InProcessAnswer.to(request, adapter)
+        if request.via:
+            session = self._relays.get(request.via)
+            if session is None:
+                raise UpstreamUnreachable(GONE)
+            return await session.open(request, self._timeouts)
         url = _parsed(request.url)
         check_host(url.host)
         transport = self._pools.transport(proxy_url, url.scheme, url.host)

@@ -12,6 +12,7 @@ from routing.core.state import RoutingState
 from routing.core.table import RoutingTable
 from routing.proxy.metrics import Metrics
 from routing.proxy.record import Ledger
+from routing.proxy.relay_pages import RelayPages
 
 
 class TableSource(Protocol):
@@ -32,5 +33,7 @@ class Gateway:
     clock: Callable[[], float]
     body_limit: int
     metrics: Metrics = field(default_factory=Metrics)
+    pages: RelayPages = field(default_factory=RelayPages)
+    """Pages that carry calls for this process."""
     bindings: BindingStore = field(default_factory=MemoryBindings)
     """Which credential holds an object that a client made."""

@@ -79,7 +79,7 @@ class Record:
             route_model=self.route_model[:300],
             upstream_model=served.model[:300] if served else "",
             provider_key=credential.provider_key if credential else "",
-            credential_id=credential.id if credential else None,
+            credential_id=credential.id if credential and credential.id > 0 else None,
             credential_label=(credential.label or credential.fingerprint) if credential else "",
             is_stream=self.is_stream,
             status=status,
