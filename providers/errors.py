@@ -15,7 +15,7 @@ GatewayError                      client_status and code; never a secret, never 
 
 from __future__ import annotations
 
-from providers.values import Refusal, RefusalKind
+from providers.values import Refusal, RefusalKind, RuleAction
 
 
 class GatewayError(Exception):
@@ -75,6 +75,10 @@ class UpstreamError(GatewayError):
 
     client_status = 502
     code: str | None = "upstream_error"
+    is_dropped: bool = False
+    """The connection ended without a word: nothing is known of the credential, so it does not rest."""
+    rule: RuleAction | None = None
+    """What a request-scoped rule of the operator says of this failure (docs/routing.md)."""
 
 
 class UpstreamUnreachable(UpstreamError):

@@ -204,7 +204,7 @@ def refusal(
         error_type=detail.type if detail.type in _OPENAI_TYPES else spelled_type,
         param=detail.param,
         retry_after_s=_wait(kind, detail, headers, now, no_balance) if waits else None,
-        credential_wide=kind in (RefusalKind.UNAUTHORIZED, RefusalKind.TERMINAL)
+        credential_wide=kind is RefusalKind.TERMINAL
         or (no_balance and kind in (RefusalKind.QUOTA, RefusalKind.PAYMENT)),
     )
 

@@ -190,7 +190,7 @@ class _HttpAnswer:
             except TimeoutError as error:
                 raise _timed_out(phase, seconds) from error
             except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
-                raise UpstreamProtocolError("the upstream's answer was cut off") from error
+                raise _dropped(UpstreamProtocolError("the upstream's answer was cut off")) from error
             yield piece
             deadline.extend(idle)
             phase, seconds = "idle", idle
@@ -221,6 +221,12 @@ def _parsed(url: str) -> httpx.URL:
             "the provider's base URL must begin with http:// or https:// and name a host"
         )
     return parsed
+
+
+def _dropped(error: UpstreamError) -> UpstreamError:
+    """``error``, marked as a connection that ended without a word."""
+    error.is_dropped = True
+    return error
 
 
 def _timed_out(phase: str, seconds: float) -> UpstreamTimeout:
@@ -291,7 +297,8 @@ def mapped_error(error: BaseException, timeouts: Timeouts) -> UpstreamError:
         if any(isinstance(cause, kind) for cause in chain):
             if words == "connect":
                 return _timed_out("connect", timeouts.connect_s)
-            return UpstreamUnreachable(f"the upstream {words}")
+            failure = UpstreamUnreachable(f"the upstream {words}")
+            return _dropped(failure) if kind is aiohttp.ServerDisconnectedError else failure
     return UpstreamUnreachable("the upstream cannot be reached")
 
 

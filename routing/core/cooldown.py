@@ -7,10 +7,12 @@ everywhere, transient faults climb a ladder).
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from providers.errors import UpstreamError, UpstreamRefused
-from providers.values import RefusalKind
+from providers.values import CoolingLadder, RefusalKind, RuleAction
 
 MINUTE_S = 60.0
 HALF_HOUR_S = 30 * MINUTE_S
@@ -18,6 +20,10 @@ HALF_DAY_S = 12 * 3600.0
 FOREVER_S = 10 * 365 * 24 * 3600.0
 TRANSIENT_CAP_S = 60.0
 CHALLENGE_MINIMUM_S = 10.0
+FORCED_S = 60.0
+"""What a rule's ``-and-cooldown`` rests where the table gives no time."""
+LAST_STEP = 12
+"""The quota ladder goes 1, 2, 4 … 1024 s, then half an hour."""
 
 QUOTA_CAUSES = frozenset({RefusalKind.QUOTA, RefusalKind.CHALLENGE})
 TRANSIENT_CAUSES = frozenset({RefusalKind.TRANSIENT, RefusalKind.OTHER})
@@ -52,19 +58,29 @@ class Cooldown(msgspec.Struct, frozen=True, kw_only=True):
     def is_transient(self) -> bool:
         return self.cause in TRANSIENT_CAUSES
 
+    @property
+    def may_be_probed(self) -> bool:
+        """Whether one request may test it before its end. A disabled account is not: a person must act."""
+        return self.cause is not RefusalKind.TERMINAL
+
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
-    """What went before on this credential and model: ladder level and the window last opened."""
+    """What went before on this credential and model: the steps climbed on either ladder, and the window
+    last opened."""
 
     level: int = 0
+    """Of the quota ladder."""
+    faults: int = 0
+    """Of the ladder for transient faults."""
     cooldown: Cooldown | None = None
 
 
 class CoolingRules(msgspec.Struct, frozen=True, kw_only=True):
-    """The effective settings for one credential."""
+    """The effective settings for one credential. ``ladder`` is its provider's own, for transient faults."""
 
     is_enabled: bool = True
     transient_s: int = 0
+    ladder: CoolingLadder | None = None
 
 
 def kind_of(error: UpstreamError) -> RefusalKind:
@@ -73,8 +89,18 @@ def kind_of(error: UpstreamError) -> RefusalKind:
 
 
 def stops(error: UpstreamError) -> bool:
-    """Whether the client gets this error at once, with no other candidate tried."""
+    """Whether the client gets this error at once, with no other candidate tried.
+
+    A request-scoped rule of the operator decides before the kind does.
+    """
+    if error.rule is not None:
+        return error.rule in (RuleAction.STOP, RuleAction.STOP_AND_COOLDOWN)
     return kind_of(error) in STOPPING
+
+
+def scope_of(error: UpstreamError, model: str) -> str:
+    """What a failure on ``model`` lets rest: that model, or "" for the whole credential."""
+    return "" if isinstance(error, UpstreamRefused) and error.refusal.credential_wide else model
 
 
 def history_after(
@@ -82,47 +108,83 @@ def history_after(
 ) -> History | None:
     """The new history after a failure on ``model``, or None when nothing rests.
 
-    A failure inside an open window keeps that window and its ladder level; a window is never shortened.
+    ``history`` is that of ``scope_of(error, model)``. A failure inside an open window keeps that window and
+    its ladder level, unless it asks for a later end; a window is never shortened.
     """
     kind = kind_of(error)
-    if kind in STOPPING or (not rules.is_enabled and kind not in EVEN_WITHOUT_COOLING):
+    if not _rests(error, kind, rules):
         return None
     running = history.cooldown if history.cooldown and history.cooldown.until > now else None
-    level = history.level if running else history.level + 1
-    duration = _duration_s(error, kind, level, rules)
-    if duration is None:
+    rest = _rest_of(error, kind, history, rules)
+    if rest is None:
         return None
-    until = now + duration
-    if running and running.until >= until:
-        return history
-    if running and not _asked_delay_s(error):
+    if running and (running.until >= now + rest.seconds or (rest.keeps_window and _is_alike(running, kind))):
         return history
     refusal = error.refusal if isinstance(error, UpstreamRefused) else None
     cooldown = Cooldown(
         cause=kind,
         since=now,
-        until=until,
-        model="" if refusal and refusal.credential_wide else model,
+        until=now + rest.seconds,
+        model=scope_of(error, model),
         status=refusal.status if refusal else None,
         message=error.message[:500],
     )
-    return History(level=level, cooldown=cooldown)
+    return History(level=history.level + rest.level, faults=history.faults + rest.faults, cooldown=cooldown)
 
 
-def _duration_s(error: UpstreamError, kind: RefusalKind, level: int, rules: CoolingRules) -> float | None:
+def _is_alike(running: Cooldown, kind: RefusalKind) -> bool:
+    return running.cause is kind or (running.cause in QUOTA_CAUSES) is (kind in QUOTA_CAUSES)
+
+
+def _is_forced(error: UpstreamError) -> bool:
+    return error.rule in (RuleAction.STOP_AND_COOLDOWN, RuleAction.CONTINUE_AND_COOLDOWN)
+
+
+def _rests(error: UpstreamError, kind: RefusalKind, rules: CoolingRules) -> bool:
+    if error.rule is not None:
+        return _is_forced(error)
+    if error.is_dropped or kind in STOPPING:
+        return False
+    return rules.is_enabled or kind in EVEN_WITHOUT_COOLING
+
+
+class _Rest(NamedTuple):
+    """How long, and whether that is a step on a ladder. ``keeps_window``: inside an open window it adds
+    nothing."""
+
+    seconds: float
+    level: int = 0
+    faults: int = 0
+    keeps_window: bool = False
+
+
+def _rest_of(error: UpstreamError, kind: RefusalKind, history: History, rules: CoolingRules) -> _Rest | None:
     if kind in FIXED_S:
-        return FIXED_S[kind]
-    ladder = float(2 ** min(level - 1, 11))
+        return _Rest(FIXED_S[kind])
     asked = _asked_delay_s(error)
     if kind in QUOTA_CAUSES:
+        least = CHALLENGE_MINIMUM_S if kind is RefusalKind.CHALLENGE else 0.0
         if asked:
-            return asked
-        return max(min(ladder, HALF_HOUR_S), CHALLENGE_MINIMUM_S if kind is RefusalKind.CHALLENGE else 0.0)
-    if rules.transient_s < 0:
+            return _Rest(max(asked, least))
+        return _Rest(max(_quota_step(history.level + 1), least), level=1, keeps_window=True)
+    rest = None if kind in STOPPING else _transient_rest(history, rules, asked)
+    return _Rest(FORCED_S, keeps_window=True) if rest is None and _is_forced(error) else rest
+
+
+def _transient_rest(history: History, rules: CoolingRules, asked: float | None) -> _Rest | None:
+    ladder = rules.ladder
+    if ladder is None and rules.transient_s < 0:
         return None
     if asked:
-        return asked
-    return float(rules.transient_s) if rules.transient_s else min(ladder, TRANSIENT_CAP_S)
+        return _Rest(asked)
+    if ladder is None and rules.transient_s:
+        return _Rest(float(rules.transient_s), keeps_window=True)
+    initial, cap = (ladder.initial_s, ladder.max_s) if ladder is not None else (1.0, TRANSIENT_CAP_S)
+    return _Rest(min(initial * 2.0 ** min(history.faults, 60), cap), faults=1, keeps_window=True)
+
+
+def _quota_step(level: int) -> float:
+    return HALF_HOUR_S if level >= LAST_STEP else 2.0 ** (level - 1)
 
 
 def _asked_delay_s(error: UpstreamError) -> float | None:

@@ -11,9 +11,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from providers.errors import ClientError
+from providers.errors import GatewayError
 from routing.core.query import RouteQuery
 from routing.core.resolve import (
+    ImagesOnly,
+    Incapable,
     ModelNotAllowed,
     Resolution,
     UnknownModel,
@@ -37,7 +39,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     order: tuple[str, ...] = ()
     """Why each candidate of the resolution stands where it stands, one text each."""
     rejections: tuple[Rejection, ...] = ()
-    failure: ClientError | None = None
+    failure: GatewayError | None = None
     similar: tuple[str, ...] = ()
 
 
@@ -58,6 +60,10 @@ def explain(
         return Explanation(query=query, failure=error, rejections=hidden, similar=similar)
     except ModelNotAllowed as error:
         return Explanation(query=query, failure=error, rejections=_not_allowed(table, client, query.model))
+    except Incapable as error:
+        return Explanation(query=query, failure=error, rejections=error.rejections)
+    except ImagesOnly as error:
+        return Explanation(query=query, failure=error)
     return Explanation(
         query=query,
         resolution=resolution,
@@ -72,7 +78,9 @@ def order_in_words(resolution: Resolution) -> tuple[str, ...]:
     best = resolution.candidates[0].credential.priority if resolution.candidates else 0
     for place, candidate in enumerate(resolution.candidates):
         priority = candidate.credential.priority
-        if place == 0 and resolution.bound_by:
+        if candidate is resolution.probe:
+            reasons.append("it rests; this one request tests whether it must rest on")
+        elif place == 0 and resolution.bound_by:
             reasons.append(f"the conversation is bound to it ({resolution.bound_by.partition(':')[0]})")
         elif priority < best:
             reasons.append(f"priority {priority}: only when those of a higher priority fail")

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import math
 
-import msgspec
-
 from providers.errors import NoCandidate, UpstreamError
 from providers.values import CredentialEntry, Limits
 from routing.core.state import Claim, RoutingState
-from routing.core.table import Offer
 
 SOON_S = 1.0
 """What a client is told to wait when only an ending request frees a place, and nobody knows when."""
@@ -60,35 +57,13 @@ def longest_wait_s(claims: tuple[Claim, ...]) -> float:
     return min((claim.limits.max_wait_s if claim.limits.waits else 0.0 for claim in claims), default=0.0)
 
 
-class Places(msgspec.Struct, frozen=True, kw_only=True):
-    """Offers told apart by their limits. ``held`` may serve after a wait, ``full`` may not (seconds until
-    they may); both with that wait."""
-
-    free: list[tuple[Offer, tuple[str, ...]]]
-    held: list[tuple[Offer, tuple[str, ...], float]]
-    full: list[tuple[Offer, tuple[str, ...], float]]
-
-
-def with_places(offers: list[tuple[Offer, tuple[str, ...]]], state: RoutingState, now: float) -> Places:
-    """``offers`` (with the upstream models that do not rest) told apart by their limits; ``held`` is in the
-    order in which they free."""
-    places = Places(free=[], held=[], full=[])
-    for offer, members in offers:
-        credential = offer.credential
-        if credential.limits is None and credential.provider_limits is None:
-            places.free.append((offer, members))
-            continue
-        claims = credential_claims(credential, 0)
-        wait = wait_s(state, claims, now)
-        longest = longest_wait_s(claims)
-        if wait <= 0:
-            places.free.append((offer, members))
-        elif wait <= longest or (wait == math.inf and longest > 0):
-            places.held.append((offer, members, wait))
-        else:
-            places.full.append((offer, members, wait))
-    places.held.sort(key=lambda held: held[2])
-    return places
+def room(credential: CredentialEntry, state: RoutingState, now: float) -> tuple[float, bool]:
+    """(the seconds until ``credential`` may take one more request, 0 for now; whether a request may be held
+    for so long)."""
+    claims = credential_claims(credential, 0)
+    wait = wait_s(state, claims, now)
+    longest = longest_wait_s(claims)
+    return wait, wait <= longest or (wait == math.inf and longest > 0)
 
 
 def detail(credential: CredentialEntry, wait: float) -> str:

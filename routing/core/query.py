@@ -20,3 +20,5 @@ class RouteQuery(msgspec.Struct, frozen=True, kw_only=True):
     input_tokens: int = 0
     session_keys: tuple[str, ...] = ()
     wants_websocket: bool = False
+    is_chat: bool = True
+    """A generation, and not an image, an embedding or another endpoint beside it."""

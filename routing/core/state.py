@@ -44,21 +44,29 @@ class RoutingState(Protocol):
     def cooldown(self, credential_id: int, model: str, now: float) -> Cooldown | None:
         """The running cooldown that covers this credential and upstream model, the later one of two."""
 
-    def history(self, credential_id: int, model: str) -> History: ...
+    def history(self, credential_id: int, model: str) -> History:
+        """What is remembered of ``model`` of the credential; "" for the credential as a whole."""
 
     def record_failure(self, credential_id: int, model: str, history: History) -> None:
-        """Keep ``history`` (from ``cooldown.history_after``) and its window."""
+        """Keep ``history`` (from ``cooldown.history_after``) and its window; ``model`` is its scope."""
 
-    def record_success(self, credential_id: int, model: str) -> None:
-        """Forget the failures of this credential and model; a credential-wide window stays."""
+    def record_success(self, credential_id: int, model: str, now: float, *, was_probe: bool = False) -> None:
+        """Forget the failures of this credential and model. A credential-wide window stays while it runs,
+        unless the success is that of its probe."""
 
-    def claim_probe(self, credential_id: int, model: str, now: float) -> bool:
-        """Whether the caller may send the one request that tests a running cooldown; True once a window."""
+    def claim_probe(self, credential_id: int, model: str, now: float, *, peek: bool = False) -> bool:
+        """Whether the caller may send the one request that tests a running cooldown; True once a window.
+        ``peek`` claims nothing."""
 
     # --- rotation --------------------------------------------------------------------------
 
     def turn(self, key: str, *, peek: bool = False) -> int:
         """0, 1, 2, … : the next turn of the rotation named ``key``. With ``peek`` it stays the next."""
+
+    def last_served(self, key: str) -> int | None:
+        """The credential that was last noted for the ring named ``key``; the next in the ring is on."""
+
+    def note_served(self, key: str, credential_id: int) -> None: ...
 
     def weighted_turn(self, key: str, weights: tuple[tuple[int, int], ...], *, peek: bool = False) -> int:
         """Smooth weighted round robin over (credential id, weight) pairs with positive weights: the id whose

@@ -5,11 +5,12 @@ Built by ``routing/table.py`` from rows, read by the hot path, the simulator and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
 
-from providers.values import CredentialEntry, ErrorRule, Limits
+from providers.values import CredentialEntry, ErrorRule, Features, Limits
 from routing.core.payload import PayloadRules
 
 
@@ -26,6 +27,22 @@ class ClientEntry(msgspec.Struct, frozen=True, kw_only=True):
     """How long answers of this key are kept for ``previous_response_id``, in seconds; 0 means not at all."""
 
 
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A credential and an upstream model that may serve a request. Both together, without any suffix, are
+    the key under which cooldowns are kept."""
+
+    credential: CredentialEntry
+    model: str
+    """The upstream model, without a suffix."""
+    force_mapping: bool = False
+    suffix: str = ""
+    """What a configured upstream name says of reasoning (``up(low)``); it wins over the client's."""
+    features: Features | None = None
+    """What the operator says that the model can do here; None where nothing is said."""
+    price: float | None = None
+    """US dollars for a million tokens, three in for one out; None where no catalogue knows."""
+
+
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
     """One credential's way to serve one registered id. Several ``members`` are a pool, in order."""
 
@@ -33,6 +50,39 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     members: tuple[str, ...]
     """Upstream models."""
     force_mapping: bool = False
+    candidates: tuple[Candidate, ...] = ()
+    """One per member; made from the other fields when left out."""
+
+    def __post_init__(self) -> None:
+        if not self.candidates:
+            made = tuple(
+                Candidate(credential=self.credential, model=member, force_mapping=self.force_mapping)
+                for member in self.members
+            )
+            msgspec.structs.force_setattr(self, "candidates", made)
+
+
+class Tier(msgspec.Struct, frozen=True, kw_only=True):
+    """The offers of one priority, in routing order. ``key`` names its rotation."""
+
+    key: str
+    priority: int
+    offers: tuple[Offer, ...]
+
+
+def tiers_of(key: str, offers: Sequence[Offer]) -> tuple[Tier, ...]:
+    """``offers`` by priority, the highest first, their order kept inside each."""
+    if len({offer.credential.priority for offer in offers}) < 2:
+        return tuple(
+            Tier(key=key, priority=offer.credential.priority, offers=tuple(offers)) for offer in offers[:1]
+        )
+    found: dict[int, list[Offer]] = {}
+    for offer in offers:
+        found.setdefault(offer.credential.priority, []).append(offer)
+    return tuple(
+        Tier(key=f"{key}@{priority}", priority=priority, offers=tuple(found[priority]))
+        for priority in sorted(found, reverse=True)
+    )
 
 
 class RegisteredModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +96,14 @@ class RegisteredModel(msgspec.Struct, frozen=True, kw_only=True):
     display_name: str = ""
     context_length: int | None = None
     max_output_tokens: int | None = None
+    images_only: bool = False
+    """Usable on image routes only."""
+    tiers: tuple[Tier, ...] = ()
+    """``offers`` by priority."""
+
+    def __post_init__(self) -> None:
+        if not self.tiers:
+            msgspec.structs.force_setattr(self, "tiers", tiers_of(self.id, self.offers))
 
 
 class OpenOffer(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,6 +218,8 @@ class RoutingTable(msgspec.Struct, frozen=True, kw_only=True):
     """Any id that nobody registered goes to these."""
     hidden: dict[str, tuple[Rejection, ...]] = {}
     """Ids that would be registered but for an exclusion, a switch or a prefix rule."""
+    newest: tuple[str, ...] = ()
+    """Registered ids that ``auto`` may stand for, the newest first."""
     settings: RouteSettings = RouteSettings()
     cleared_at: dict[int, float] = {}
     """Credential id -> Unix seconds of the last "clear cooldown"."""

@@ -217,7 +217,7 @@ class Exchange:
             self._holds.settle(has_answered=has_answered)
         note["status"] = 200
         record.dropped = attempt.dropped
-        gateway.state.record_success(candidate.credential.id, candidate.model)
+        gateway.state.record_success(candidate.credential.id, candidate.model, gateway.clock())
         gateway.metrics.count(candidate.credential.provider_key, is_success=True, latency_ms=spent * 1000)
         return answer
 

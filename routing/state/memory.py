@@ -14,6 +14,11 @@ from routing.core.state import Allowance, Claim
 from routing.state.windows import Windows
 
 NEVER = History()
+NOTHING: dict[str, History] = {}
+MOST_MODELS = 1000
+"""Of one credential: beyond it, what rested and rests no more is forgotten. Clients choose the names of
+models where any is passed on."""
+MOST_BINDINGS = 200_000
 LATENCY_MEMORY_S = 10.0
 """The time constant of the latency average: Finagle's peak EWMA uses the same."""
 
@@ -22,13 +27,17 @@ class MemoryState:
     """Implements ``routing.core.state.RoutingState``."""
 
     def __init__(self) -> None:
-        self._histories: dict[tuple[int, str], History] = {}
-        self._wide: dict[int, History] = {}
-        self._turns: defaultdict[str, int] = defaultdict(int)
+        self._histories: dict[int, dict[str, History]] = {}
+        """By credential, then by model; "" is the credential as a whole."""
+        self._turns: dict[str, int] = {}
+        self._served: dict[str, int] = {}
         self._probed: dict[tuple[int, str], float] = {}
         """When the running window of a credential and model was last tested: the end of that window."""
         self._weighted: dict[str, tuple[tuple[tuple[int, int], ...], dict[int, int]]] = {}
         self._bindings: dict[str, tuple[int, float]] = {}
+        """The least lately renewed first, so that those that ran out stand in front."""
+        self._bound: defaultdict[int, set[str]] = defaultdict(set)
+        """Credential -> the keys of its bindings."""
         self._in_flight: defaultdict[int, int] = defaultdict(int)
         self._latency: dict[tuple[int, str], tuple[float, float]] = {}
         self._windows = Windows()
@@ -38,44 +47,62 @@ class MemoryState:
         """Credentials whose cooldowns changed since the mirror last looked."""
 
     def cooldown(self, credential_id: int, model: str, now: float) -> Cooldown | None:
-        if not self._histories and not self._wide:
+        known = self._histories.get(credential_id)
+        if not known:
             return None
         rests = [
             history.cooldown
-            for history in (self._wide.get(credential_id), self._histories.get((credential_id, model)))
+            for history in (known.get(""), known.get(model))
             if history and history.cooldown and history.cooldown.until > now
         ]
         return max(rests, key=lambda rest: rest.until) if rests else None
 
     def history(self, credential_id: int, model: str) -> History:
-        return self._histories.get((credential_id, model), NEVER)
+        return self._histories.get(credential_id, NOTHING).get(model, NEVER)
 
     def record_failure(self, credential_id: int, model: str, history: History) -> None:
-        self._histories[credential_id, model] = history
-        if history.cooldown is not None and history.cooldown.model == "":
-            self._wide[credential_id] = history
+        known = self._histories.setdefault(credential_id, {})
+        if len(known) >= MOST_MODELS and model not in known:
+            _drop_ended(known, history.cooldown.since if history.cooldown else 0.0)
+        known[model] = history
         self.changed.add(credential_id)
 
-    def record_success(self, credential_id: int, model: str) -> None:
-        if self._histories and self._histories.pop((credential_id, model), None) is not None:
-            self.changed.add(credential_id)
+    def record_success(self, credential_id: int, model: str, now: float, *, was_probe: bool = False) -> None:
+        known = self._histories.get(credential_id)
+        if known:
+            had = known.pop(model, None) is not None
+            wide = known.get("")
+            if wide is not None and (was_probe or wide.cooldown is None or wide.cooldown.until <= now):
+                del known[""]
+                had = True
+            if had:
+                self.changed.add(credential_id)
+            if not known:
+                del self._histories[credential_id]
         if credential_id not in self._proven:
             self._proven.add(credential_id)
             self.changed.add(credential_id)
 
-    def turn(self, key: str, *, peek: bool = False) -> int:
-        if peek:
-            return self._turns.get(key, 0)
-        turn = self._turns[key]
-        self._turns[key] = turn + 1
-        return turn
-
-    def claim_probe(self, credential_id: int, model: str, now: float) -> bool:
+    def claim_probe(self, credential_id: int, model: str, now: float, *, peek: bool = False) -> bool:
         rest = self.cooldown(credential_id, model, now)
         if rest is None or self._probed.get((credential_id, rest.model), -math.inf) >= rest.until:
             return False
-        self._probed[credential_id, rest.model] = rest.until
+        if not peek:
+            self._probed[credential_id, rest.model] = rest.until
         return True
+
+    def turn(self, key: str, *, peek: bool = False) -> int:
+        if peek:
+            return self._turns.get(key, 0)
+        turn = self._turns.get(key, 0)
+        self._turns[key] = turn + 1
+        return turn
+
+    def last_served(self, key: str) -> int | None:
+        return self._served.get(key)
+
+    def note_served(self, key: str, credential_id: int) -> None:
+        self._served[key] = credential_id
 
     def weighted_turn(self, key: str, weights: tuple[tuple[int, int], ...], *, peek: bool = False) -> int:
         held = self._weighted.get(key)
@@ -95,10 +122,23 @@ class MemoryState:
         return held[0] if held is not None and held[1] > now else None
 
     def bind(self, key: str, credential_id: int, now: float, ttl_s: float) -> None:
+        held = self._bindings.pop(key, None)
+        if held is not None and held[0] != credential_id:
+            self._bound[held[0]].discard(key)
         self._bindings[key] = credential_id, now + ttl_s
+        self._bound[credential_id].add(key)
+        self._drop_one_binding(now)
+
+    def _drop_one_binding(self, now: float) -> None:
+        """Each new binding takes an old one out: one that ran out, or the oldest of too many."""
+        oldest = next(iter(self._bindings))
+        credential_id, ends = self._bindings[oldest]
+        if ends <= now or len(self._bindings) > MOST_BINDINGS:
+            del self._bindings[oldest]
+            self._bound[credential_id].discard(oldest)
 
     def unbind(self, credential_id: int) -> None:
-        for key in [key for key, held in self._bindings.items() if held[0] == credential_id]:
+        for key in self._bound.pop(credential_id, ()):
             del self._bindings[key]
 
     def attempt_began(self, credential_id: int) -> None:
@@ -146,23 +186,22 @@ class MemoryState:
 
     def clear(self, credential_id: int, before: float) -> None:
         """Drop the cooldowns of one credential that began before ``before`` (Unix seconds)."""
-        for key in [key for key in self._histories if key[0] == credential_id]:
-            rest = self._histories[key].cooldown
-            if rest is None or rest.since <= before:
-                del self._histories[key]
-        wide = self._wide.get(credential_id)
-        if wide and wide.cooldown and wide.cooldown.since <= before:
-            del self._wide[credential_id]
+        known = self._histories.get(credential_id, {})
+        for model, history in list(known.items()):
+            if history.cooldown is None or history.cooldown.since <= before:
+                del known[model]
+        if not known:
+            self._histories.pop(credential_id, None)
         self.changed.add(credential_id)
 
     def running(self, credential_id: int, now: float) -> list[Cooldown]:
         """The running cooldowns of one credential, for the mirror."""
-        rests = {
-            history.cooldown.model: history.cooldown
-            for key, history in self._histories.items()
-            if key[0] == credential_id and history.cooldown and history.cooldown.until > now
-        }
-        wide = self._wide.get(credential_id)
-        if wide and wide.cooldown and wide.cooldown.until > now:
-            rests[""] = wide.cooldown
-        return list(rests.values())
+        known = self._histories.get(credential_id, NOTHING).values()
+        return [found.cooldown for found in known if found.cooldown and found.cooldown.until > now]
+
+
+def _drop_ended(known: dict[str, History], now: float) -> None:
+    for model in [
+        m for m, history in known.items() if history.cooldown is None or history.cooldown.until <= now
+    ]:
+        del known[model]

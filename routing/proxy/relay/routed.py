@@ -119,7 +119,7 @@ class Routed(Exchange):
             note["ms"] = round(spent * 1000, 2)
             self._holds.settle(has_answered=has_answered)
         note["status"] = 200
-        gateway.state.record_success(credential.id, candidate.model)
+        gateway.state.record_success(credential.id, candidate.model, gateway.clock())
         gateway.metrics.count(credential.provider_key, is_success=True, latency_ms=spent * 1000)
         return answer
 

@@ -128,7 +128,7 @@ async def test_a_cooldown_is_mirrored_as_a_row_and_a_success_removes_it():
         state.record_failure(credential.pk, "gpt", cooled(now, now + 60))
         rows = CredentialCooldown.objects.values_list("credential_id", "model", "cause", "status")
         await eventually(lambda: list(rows.all()), [(credential.pk, "gpt", "quota", 429)])
-        state.record_success(credential.pk, "gpt")
+        state.record_success(credential.pk, "gpt", now)
         await eventually(lambda: list(rows.all()), [])
         health = Credential.objects.filter(pk=credential.pk).values_list("health", flat=True)
         await eventually(lambda: list(health.all()), [CredentialHealth.WORKING])

@@ -6,7 +6,7 @@ from typing import Any
 
 from providers.errors import UpstreamRefused, UpstreamUnreachable
 from providers.values import CredentialEntry, Refusal, RefusalKind
-from routing.core.cooldown import CoolingRules, history_after
+from routing.core.cooldown import CoolingRules, history_after, scope_of
 from routing.core.table import ClientEntry, Offer, OpenOffer, RegisteredModel, RouteSettings, RoutingTable
 from routing.state.memory import MemoryState
 
@@ -51,9 +51,10 @@ def fail(
     state: MemoryState, credential_id: int, error, model: str = "up", now: float = NOW, rules=None
 ) -> None:
     """Record one failure as the hot path does."""
-    history = history_after(error, model, state.history(credential_id, model), rules or CoolingRules(), now)
+    scope = scope_of(error, model)
+    history = history_after(error, model, state.history(credential_id, scope), rules or CoolingRules(), now)
     if history is not None:
-        state.record_failure(credential_id, model, history)
+        state.record_failure(credential_id, scope, history)
 
 
 SETTINGS = RouteSettings()

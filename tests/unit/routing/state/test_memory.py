@@ -37,7 +37,7 @@ def test_a_window_covers_its_credential_and_model_until_it_ends(state):
 
 def test_a_credential_wide_window_covers_every_model_and_the_later_of_two_counts(state):
     state.record_failure(1, "m", failed(NOW + 10))
-    state.record_failure(1, "n", failed(NOW + 20, model=""))
+    state.record_failure(1, "", failed(NOW + 20, model=""))
     for model in ("m", "n", "other"):
         rest = state.cooldown(1, model, NOW)
         assert rest is not None
@@ -47,8 +47,8 @@ def test_a_credential_wide_window_covers_every_model_and_the_later_of_two_counts
 
 def test_a_success_forgets_the_model_and_keeps_a_credential_wide_window(state):
     state.record_failure(1, "m", failed(NOW + 10, level=4))
-    state.record_failure(1, "n", failed(NOW + 20, model=""))
-    state.record_success(1, "m")
+    state.record_failure(1, "", failed(NOW + 20, model=""))
+    state.record_success(1, "m", NOW)
     assert state.history(1, "m").level == 0
     assert state.cooldown(1, "m", NOW) is not None
 
@@ -56,7 +56,7 @@ def test_a_success_forgets_the_model_and_keeps_a_credential_wide_window(state):
 def test_clearing_drops_what_began_before_and_keeps_what_began_later(state):
     state.record_failure(1, "old", failed(NOW + 60, "old", since=NOW))
     state.record_failure(1, "new", failed(NOW + 60, "new", since=NOW + 5))
-    state.record_failure(1, "wide", failed(NOW + 60, "", since=NOW))
+    state.record_failure(1, "", failed(NOW + 60, "", since=NOW))
     state.record_failure(2, "old", failed(NOW + 60, "old", since=NOW))
     state.clear(1, NOW + 1)
     assert [rest.model for rest in state.running(1, NOW)] == ["new"]
@@ -65,15 +65,15 @@ def test_clearing_drops_what_began_before_and_keeps_what_began_later(state):
 
 
 def test_the_mirror_is_told_of_failures_of_a_first_success_and_of_a_recovery_only(state):
-    state.record_success(1, "m")
+    state.record_success(1, "m", NOW)
     assert state.changed == {1}
     state.changed = set()
-    state.record_success(1, "m")
+    state.record_success(1, "m", NOW)
     assert state.changed == set()
     state.record_failure(1, "m", failed(NOW + 10))
     assert state.changed == {1}
     state.changed = set()
-    state.record_success(1, "m")
+    state.record_success(1, "m", NOW)
     assert state.changed == {1}
 
 
