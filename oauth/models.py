@@ -1,4 +1,5 @@
-"""Logins: the tokens of a credential, what happened to them, and the allowances that vendors report.
+"""Logins: attempts at one, the tokens of a credential, what happened to them, and the allowances that vendors
+report.
 
 A Grant (``oauth/flows/base.py``) is sealed as a whole. ``version`` rises with every change of it; whoever
 writes compares it first, so that a refresh never overwrites a login that was made meanwhile.
@@ -6,7 +7,8 @@ writes compares it first, so that a refresh never overwrites a login that was ma
 
 from __future__ import annotations
 
-from datetime import datetime
+import uuid
+from datetime import datetime, timedelta
 
 import msgspec
 from django.conf import settings
@@ -166,3 +168,97 @@ class QuotaReading(models.Model):
 
     def is_exhausted_at(self, now: datetime) -> bool:
         return self.is_exhausted and (self.resets_at is None or self.resets_at > now)
+
+
+class AttemptStatus(models.TextChoices):
+    PENDING = "pending", "Waiting"
+    SUCCESS = "success", "Connected"
+    DENIED = "denied", "Refused"
+    EXPIRED = "expired", "Expired"
+    FAILED = "failed", "Failed"
+
+
+class AttemptStep(models.TextChoices):
+    """What a pending attempt waits for."""
+
+    STARTING = "starting", "Asking the vendor"
+    CODE = "code", "Waiting until the code is entered"
+    PAGE = "page", "Waiting for the vendor's page"
+    FINISHING = "finishing", "Fetching the tokens"
+
+
+class LoginAttempt(models.Model):
+    """One try at a login: begun by a person or a key, driven by one process, seen by all.
+
+    The process that drives it renews ``alive_at``; when that is older than LEASE, the process is gone and
+    the attempt with it. ``state`` is unguessable: it is looked up by its digest and stored sealed only.
+    What a page shows (code, addresses) and what came back from the vendor's page are sealed too, and are
+    emptied when the attempt ends.
+    """
+
+    LEASE = timedelta(seconds=20)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    channel = models.CharField(max_length=64)
+    method = models.CharField(max_length=40)
+    status = models.CharField(max_length=16, choices=AttemptStatus.choices, default=AttemptStatus.PENDING)
+    step = models.CharField(max_length=16, choices=AttemptStep.choices, default=AttemptStep.STARTING)
+    version = models.PositiveIntegerField(default=0)
+    """Raised with every change that somebody may see: a page asks for no more than this number."""
+    state_digest = models.CharField(max_length=64, unique=True)
+    shown_token = models.TextField(blank=True, default="")
+    """Sealed JSON of ``oauth.attempts.Shown``."""
+    callback_token = models.TextField(blank=True, default="")
+    """Sealed JSON of ``oauth.flows.base.Callback``, until the driver has taken it."""
+    callback_at = models.DateTimeField(null=True, blank=True)
+    """When the one callback was taken: a second one is refused."""
+    begun_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    begun_with = models.CharField(max_length=80)
+    """``page``, ``command`` or ``management key``."""
+    terms_accepted_by = models.CharField(max_length=200)
+    terms_accepted_at = models.DateTimeField()
+    terms_digest = models.CharField(max_length=64)
+    """Of the text that was accepted: when it changes, it is shown again."""
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    alive_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    renews = models.ForeignKey(Credential, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    """The credential that is to be logged in again; empty for whichever account it turns out to be."""
+    credential = models.ForeignKey(
+        Credential, on_delete=models.SET_NULL, null=True, blank=True, related_name="login_attempts"
+    )
+    """What the login made or renewed."""
+    error_code = models.CharField(max_length=64, blank=True, default="")
+    error = models.CharField(max_length=500, blank=True, default="")
+
+    class Meta:
+        ordering = ["-created_at"]
+        permissions = [("connect_account", "Can connect an account by a login")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(status__in=AttemptStatus.values), name="login_attempt_status_known"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status=AttemptStatus.PENDING, finished_at__isnull=True)
+                | (~models.Q(status=AttemptStatus.PENDING) & models.Q(finished_at__isnull=False)),
+                name="login_attempt_finished_or_pending",
+            ),
+            models.CheckConstraint(condition=~models.Q(state_digest=""), name="login_attempt_state_given"),
+            models.CheckConstraint(
+                condition=~models.Q(terms_accepted_by=""), name="login_attempt_terms_accepted"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["begun_by", "channel", "status"], name="login_attempt_resumed"),
+            models.Index(fields=["status", "alive_at"], name="login_attempt_alive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel} login of {self.created_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def is_pending(self) -> bool:
+        return self.status == AttemptStatus.PENDING
