@@ -10,16 +10,18 @@ import logging
 import os
 
 import django
+from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
 from django.db import DatabaseError
-from django.urls import re_path
+from django.urls import path, re_path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cliproxy_site.settings")
 django.setup()
 
 from cliproxy_site import cors  # noqa: E402  (Django must be set up first)
 from cliproxy_site.runtime import Runtime  # noqa: E402
+from oauth.consumers import AttemptConsumer  # noqa: E402
 from providers.errors import ClientError, GatewayError  # noqa: E402
 from routing.proxy.app import NotFound, UpgradeRefused, owns  # noqa: E402
 from routing.proxy.endpoints import dialect_of, normal_path  # noqa: E402
@@ -120,6 +122,7 @@ websockets = URLRouter(
         # As for HTTP, a base URL with a doubled or a missing version still finds it.
         re_path(r"^(?:v1/)*realtime/?$", RealtimeConsumer.as_asgi(gateway=runtime.parts)),
         re_path(r"^(?:v1/)*ws/?$", RelayPageConsumer.as_asgi(gateway=runtime.parts)),
+        path("v0/oauth/ws/<uuid:attempt_id>", AuthMiddlewareStack(AttemptConsumer.as_asgi())),
         re_path("", no_socket),  # type: ignore[arg-type]  # an ASGI application, as Channels wants it
     ]
 )

@@ -41,7 +41,9 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
         marker = item.get_closest_marker("django_db")
         if marker is None or not marker.kwargs.get("transaction"):
             return
-    migration = importlib.import_module("routing.migrations.0002_groups")
+    groups = importlib.import_module("routing.migrations.0002_groups")
+    logins = importlib.import_module("oauth.migrations.0003_login_permission")
     with item.config.stash[blocking_manager_key].unblock():
         if not Group.objects.exists():
-            migration.make_groups(apps, connection.schema_editor())
+            groups.make_groups(apps, connection.schema_editor())
+            logins.grant(apps, connection.schema_editor())

@@ -1,0 +1,57 @@
+"""A gateway whose vendors are ours, and a member of staff in front of it; both for a whole module."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.integration.logins.person import PASSWORD, Person
+from tests.integration.logins.vendor import Vendor, running_vendor
+from tests.processes import Gateway, running_gateways
+
+
+@pytest.fixture(scope="module")
+def vendor() -> Iterator[Vendor]:
+    with running_vendor() as vendor:
+        yield vendor
+
+
+@pytest.fixture(autouse=True)
+def patient(request: pytest.FixtureRequest) -> None:
+    """Each test finds the vendor as it was made."""
+    if "vendor" in request.fixturenames:
+        vendor = request.getfixturevalue("vendor")
+        vendor.slow_downs, vendor.life_s, vendor.start_status = 0, 600, 200
+
+
+@pytest.fixture(scope="module")
+def logins(vendor: Vendor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A running gateway without a configuration file."""
+    environment = {
+        **vendor.environment(),
+        "CLIPROXY_ADMIN_PASSWORD": PASSWORD,
+        "MANAGEMENT_PASSWORD": "management-key-0001",
+    }
+    with running_gateways(tmp_path_factory.mktemp("logins")) as start:
+        gateway = start(config=None, environment=environment)
+        yield gateway
+        assert not re.search(r"canary-\w+", gateway.log)
+
+
+@pytest.fixture(scope="module")
+def admin(logins: Gateway) -> Iterator[Person]:
+    with httpx.Client(base_url=logins.url, timeout=20) as browser:
+        person = Person(browser)
+        person.sign_in()
+        yield person
+
+
+@pytest.fixture(scope="module")
+def manager(logins: Gateway) -> Iterator[httpx.Client]:
+    """Holds the management key."""
+    key = {"Authorization": "Bearer management-key-0001"}
+    with httpx.Client(base_url=f"{logins.url}/v0/management", headers=key, timeout=20) as client:
+        yield client
