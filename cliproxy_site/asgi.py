@@ -22,12 +22,13 @@ django.setup()
 from cliproxy_site import cors  # noqa: E402  (Django must be set up first)
 from cliproxy_site.runtime import Runtime  # noqa: E402
 from oauth.consumers import AttemptConsumer  # noqa: E402
-from providers.errors import ClientError, GatewayError  # noqa: E402
-from routing.proxy.app import NotFound, UpgradeRefused, owns  # noqa: E402
-from routing.proxy.endpoints import dialect_of, normal_path  # noqa: E402
+from providers.errors import GatewayError  # noqa: E402
+from routing.proxy.app import NotFound, owns  # noqa: E402
+from routing.proxy.endpoints import dialect_of  # noqa: E402
 from routing.proxy.realtime import RealtimeConsumer  # noqa: E402
 from routing.proxy.realtime import refuse as refuse_socket  # noqa: E402
 from routing.proxy.relay_socket import RelayPageConsumer  # noqa: E402
+from routing.proxy.responses_socket import ResponsesConsumer  # noqa: E402
 from routing.proxy.wire import (  # noqa: E402
     Receive,
     Scope,
@@ -109,12 +110,7 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
 async def no_socket(scope: Scope, receive: Receive, send: Send) -> None:
     """There is no WebSocket at this path: said at once, so that a client soon tries plain HTTP."""
     await receive()
-    error: ClientError = NotFound(f"There is no WebSocket at {scope['path']}; use HTTP.")
-    if normal_path(scope["path"]) == "/v1/responses":
-        # Codex tries a socket first: at 426 it goes to HTTP at once, after a 404 it tries for 7 s
-        # (observed with @openai/codex 0.169.0, 2026-11-21).
-        error = UpgradeRefused("Responses are served over HTTP here: POST /v1/responses.")
-    await refuse_socket(scope, send, error)
+    await refuse_socket(scope, send, NotFound(f"There is no WebSocket at {scope['path']}; use HTTP."))
 
 
 websockets = URLRouter(
@@ -123,6 +119,7 @@ websockets = URLRouter(
         re_path(r"^(?:v1/)*realtime/?$", RealtimeConsumer.as_asgi(gateway=runtime.parts)),
         re_path(r"^(?:v1/)*ws/?$", RelayPageConsumer.as_asgi(gateway=runtime.parts)),
         path("v0/oauth/ws/<uuid:attempt_id>", AuthMiddlewareStack(AttemptConsumer.as_asgi())),
+        re_path(r"^(?:v1/)*responses(?:/ws)?/?$", ResponsesConsumer.as_asgi(gateway=runtime.parts)),
         re_path("", no_socket),  # type: ignore[arg-type]  # an ASGI application, as Channels wants it
     ]
 )

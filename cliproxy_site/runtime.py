@@ -21,6 +21,7 @@ from providers.upstream.timeouts import Timeouts
 from routing import client_keys
 from routing.bindings import DatabaseBindings
 from routing.discovery import Discovery
+from routing.kept_responses import DatabaseResponses, Retention
 from routing.live import LiveTable
 from routing.proxy.app import ProxyApplication
 from routing.proxy.gateway import Gateway
@@ -46,6 +47,7 @@ class Runtime:
         self._writer: UsageWriter | None = None
         self._client: UpstreamClient | None = None
         self._bindings: DatabaseBindings | None = None
+        self._responses: DatabaseResponses | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._starting: asyncio.Lock | None = None
         self.proxy: ProxyApplication | None = None
@@ -90,7 +92,9 @@ class Runtime:
         self._keep(Discovery(self._client).run(), "discovery")
         if settings.CONFIG_FILE:
             self._keep(ConfigWatcher(Path(settings.CONFIG_FILE)).run(), "config-watcher")
+        self._keep(Retention().run(), "retention")
         self._bindings = DatabaseBindings()
+        self._responses = DatabaseResponses()
         gateway = Gateway(
             live=self._live,
             state=self._state,
@@ -101,6 +105,7 @@ class Runtime:
             body_limit=settings.BODY_LIMIT_BYTES,
             bindings=self._bindings,
             pages=self._pages,
+            responses=self._responses,
         )
         return ProxyApplication(gateway)
 
@@ -119,6 +124,8 @@ class Runtime:
         await self._live.stop()
         if self._bindings is not None:
             self._bindings.close()
+        if self._responses is not None:
+            self._responses.close()
         if self._writer is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._writer.stop)
 

@@ -29,7 +29,20 @@ class ClientKeyAdmin(Switchable):
     readonly_fields = ("fingerprint", "last_used_at", "owned_by")
     actions = ("enable", "disable")
     change_form_show_cancel_button = True
-    add_fieldsets = ((None, {"fields": (("note", "owner"), "expires_at", "allowed_models", "enabled")}),)
+    add_fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    ("note", "owner"),
+                    "expires_at",
+                    "allowed_models",
+                    "keeps_responses_days",
+                    "enabled",
+                )
+            },
+        ),
+    )
     fieldsets = (
         (
             None,
@@ -39,6 +52,7 @@ class ClientKeyAdmin(Switchable):
                     ("fingerprint", "last_used_at"),
                     "expires_at",
                     "allowed_models",
+                    "keeps_responses_days",
                     "enabled",
                     "owned_by",
                 )
@@ -58,7 +72,11 @@ class ClientKeyAdmin(Switchable):
             super().save_model(request, obj, form, change)
             return
         row, plain = client_keys.create(
-            note=obj.note, owner_id=obj.owner_id, expires_at=obj.expires_at, allowed_models=obj.allowed_models
+            note=obj.note,
+            owner_id=obj.owner_id,
+            expires_at=obj.expires_at,
+            allowed_models=obj.allowed_models,
+            keeps_responses_days=obj.keeps_responses_days,
         )
         if not obj.enabled:
             row.enabled = False

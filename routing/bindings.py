@@ -6,20 +6,31 @@ Not on the path of generation: a miss costs one read in a thread, a new object o
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import TypeVar
 
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from routing.core.bindings import Binding
 from routing.models import ObjectBinding
 
+LONGEST_ID = 255
 CACHED = 10_000
 """Holds kept in memory, those used last; about 4 MB."""
 THREADS = 4
+FLUSH_AFTER_S = 0.2
+MOST_PENDING = 1_000
+"""Holds that wait for the database at most; more are written at once."""
+RESPONSES_LAST = timedelta(days=60)
+"""OpenAI keeps a response for 30 days at least; a hold that is older is of no use."""
+
+logger = logging.getLogger("routing.bindings")
 
 T = TypeVar("T")
 Key = tuple[int, str, str]
@@ -31,6 +42,8 @@ class DatabaseBindings:
     def __init__(self) -> None:
         self._cache: OrderedDict[Key, Binding] = OrderedDict()
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="bindings")
+        self._pending: list[Binding] = []
+        self._timer: asyncio.TimerHandle | None = None
 
     async def find(self, client_key_id: int, kind: str, object_id: str) -> Binding | None:
         """What another process forgot may still be found here; the upstream then says 404 itself."""
@@ -47,7 +60,19 @@ class DatabaseBindings:
         await self._in_thread(lambda: _write(binding))
         self._remember(binding)
 
+    def keep_soon(self, binding: Binding) -> None:
+        self._remember(binding)
+        self._pending.append(binding)
+        if len(self._pending) >= MOST_PENDING:
+            self._flush()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_AFTER_S, self._flush)
+
+    async def belongs_to_another(self, client_key_id: int, kind: str, object_id: str) -> bool:
+        return await self._in_thread(lambda: _is_of_another((client_key_id, kind, object_id)))
+
     async def forget(self, binding: Binding) -> None:
+        self._pending = [kept for kept in self._pending if _key(kept) != _key(binding)]
         self._cache.pop(_key(binding), None)
         await self._in_thread(lambda: _rows(_key(binding)).delete())
 
@@ -57,10 +82,19 @@ class DatabaseBindings:
         return await self._in_thread(lambda: _page(client_key_id, kind, after, limit, newest_first))
 
     def close(self) -> None:
+        self._flush()
         self._executor.shutdown(wait=True)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, _with_connection, work)
+
+    def _flush(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        pending, self._pending = self._pending, []
+        if pending:
+            self._executor.submit(_with_connection, lambda: _write_all(pending))
 
     def _remember(self, binding: Binding) -> None:
         self._cache[_key(binding)] = binding
@@ -107,6 +141,47 @@ def _write(binding: Binding) -> None:
         object_id=binding.object_id,
         defaults={"credential_id": binding.credential_id},
     )
+
+
+def _write_all(bindings: list[Binding]) -> None:
+    """Together, or one by one when a credential or a client key among them is gone meanwhile."""
+    rows = {
+        _key(binding): ObjectBinding(
+            client_key_id=binding.client_key_id,
+            kind=binding.kind,
+            object_id=binding.object_id,
+            credential_id=binding.credential_id,
+        )
+        for binding in bindings
+        if len(binding.object_id) <= LONGEST_ID
+    }
+    try:
+        ObjectBinding.objects.bulk_create(
+            rows.values(),
+            update_conflicts=True,
+            unique_fields=["client_key", "kind", "object_id"],
+            update_fields=["credential"],
+        )
+        return
+    except DatabaseError as error:
+        logger.debug("holds are written one by one: %s", error)
+    for binding in bindings:
+        try:
+            _write(binding)
+        except DatabaseError as error:
+            logger.warning("the hold on the %s %s was not kept: %s", binding.kind, binding.object_id, error)
+
+
+def _is_of_another(key: Key) -> bool:
+    client_key_id, kind, object_id = key
+    others = ObjectBinding.objects.filter(kind=kind, object_id=object_id)
+    return others.exclude(client_key_id=client_key_id).exists()
+
+
+def forget_old_responses() -> int:
+    """Delete the holds on responses that no upstream keeps any more; several processes may do so at once."""
+    old = ObjectBinding.objects.filter(kind="response", created_at__lt=timezone.now() - RESPONSES_LAST)
+    return old.delete()[0]
 
 
 def _page(client_key_id: int, kind: str, after: str, limit: int, newest_first: bool) -> list[Binding]:

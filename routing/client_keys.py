@@ -33,6 +33,7 @@ def create(
     owner_id: int | None = None,
     expires_at: datetime | None = None,
     allowed_models: Iterable[str] = (),
+    keeps_responses_days: int = 0,
     origin: str = Origin.DATABASE,
     origin_key: str = "",
 ) -> tuple[ClientKey, str]:
@@ -49,6 +50,7 @@ def create(
         owner_id=owner_id,
         expires_at=expires_at,
         allowed_models=list(allowed_models),
+        keeps_responses_days=keeps_responses_days,
         origin=origin,
         origin_key=origin_key,
     )

@@ -49,7 +49,7 @@ class ClientKeyForm(ColumnwiseForm[ClientKey]):
 
     class Meta:
         model = ClientKey
-        fields = ("note", "owner", "enabled", "expires_at", "allowed_models")
+        fields = ("note", "owner", "enabled", "expires_at", "allowed_models", "keeps_responses_days")
 
 
 class AliasForm(ColumnwiseForm[ModelAlias]):

@@ -6,6 +6,7 @@ The hot path never reads these; it reads the RoutingTable that ``routing/table.p
 from __future__ import annotations
 
 from django.conf import settings
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -15,6 +16,8 @@ from providers.models import Credential, Owned, Provider
 from providers.values import ErrorRule, Limits
 from routing.core.payload import PayloadRules
 from routing.core.table import Fallbacks
+
+LONGEST_KEPT_DAYS = 3650
 
 
 class ModelAlias(Owned):
@@ -190,6 +193,14 @@ class ClientKey(Owned):
     limits = models.JSONField(
         default=dict, blank=True, help_text="rpm, tpm, rpd, tpd, concurrency, waits, max_wait_s."
     )
+    keeps_responses_days = models.PositiveSmallIntegerField(
+        default=0,
+        validators=[MaxValueValidator(LONGEST_KEPT_DAYS)],
+        help_text=(
+            "How long answers of /v1/responses are kept here, so that previous_response_id and conversation "
+            "work over every provider. 0 keeps none."
+        ),
+    )
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
@@ -268,6 +279,65 @@ class ObjectBinding(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.object_id}"
+
+
+class StoredResponse(models.Model):
+    """An answer that a client key keeps, with everything that led to it. Deleted when it has run out."""
+
+    client_key = models.ForeignKey(ClientKey, on_delete=models.CASCADE, related_name="+")
+    response_id = models.CharField(max_length=255)
+    content = models.BinaryField()
+    """Compressed: see ``routing/kept_responses.py``."""
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["expires_at"], name="stored_responses_by_end")]
+        constraints = [
+            models.UniqueConstraint(fields=["client_key", "response_id"], name="stored_response_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.response_id
+
+
+class StoredConversation(models.Model):
+    """A conversation that a client key made; it lives on as long as it is used."""
+
+    client_key = models.ForeignKey(ClientKey, on_delete=models.CASCADE, related_name="+")
+    conversation_id = models.CharField(max_length=255)
+    metadata = models.JSONField(default=dict)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["expires_at"], name="stored_conversations_by_end")]
+        constraints = [
+            models.UniqueConstraint(fields=["client_key", "conversation_id"], name="stored_conversation_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.conversation_id
+
+
+class ConversationItem(models.Model):
+    """One item of a conversation; ``id`` is its place."""
+
+    conversation = models.ForeignKey(StoredConversation, on_delete=models.CASCADE, related_name="items")
+    item_id = models.CharField(max_length=255)
+    content = models.BinaryField()
+    """Compressed JSON."""
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["conversation", "item_id"], name="conversation_item_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.item_id
 
 
 class GatewaySettings(Owned):

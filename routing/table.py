@@ -39,6 +39,8 @@ from routing.models import ClientKey, GatewaySettings, ModelAlias, ModelExclusio
 
 logger = logging.getLogger("routing.table")
 
+DAY_S = 86_400
+
 
 def build() -> RoutingTable:
     """Read every row that routing depends on, in one transaction, and return the table.
@@ -118,6 +120,7 @@ def _client(key: ClientKey) -> ClientEntry:
         enabled=key.enabled,
         expires_at=key.expires_at.timestamp() if key.expires_at else None,
         allowed=tuple(str(pattern).lower() for pattern in key.allowed_models),
+        keeps_responses_s=key.keeps_responses_days * DAY_S,
         limits=limits if limits.is_set else None,
     )
 

@@ -79,6 +79,8 @@ class AnswerContext(msgspec.Struct, frozen=True, kw_only=True):
 
     model: str
     """The model name that the client shall see."""
+    echo: dict[str, Json] = msgspec.field(default_factory=dict)
+    """See ``ParsedBody``."""
     now: int
     seed: str
     names: NameMap

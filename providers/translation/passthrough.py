@@ -57,6 +57,9 @@ class ParsedBody(msgspec.Struct, frozen=True, kw_only=True):
     """What the URL says and the neutral request needs (Gemini: model, stream)."""
     is_array: bool = False
     """See ``UrlParts``."""
+    echo: dict[str, Json] = {}
+    """Members that an answer repeats though the request holds them no more: the gateway put in their place
+    what they stand for."""
 
     def value(self) -> Json:
         """The whole body decoded, for translation. Raises MalformedRequest."""

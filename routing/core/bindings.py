@@ -12,7 +12,7 @@ import msgspec
 
 
 class Binding(msgspec.Struct, frozen=True, kw_only=True):
-    """``kind`` is ``file``, ``batch`` or ``video``; ``object_id`` is the upstream's own."""
+    """``kind`` is ``file``, ``batch``, ``video``, ``response``, …; ``object_id`` is the upstream's own."""
 
     client_key_id: int
     kind: str
@@ -27,6 +27,13 @@ class BindingStore(Protocol):
 
     async def keep(self, binding: Binding) -> None:
         """Returns when the hold is durable. A second object of the same id takes the place of the first."""
+
+    def keep_soon(self, binding: Binding) -> None:
+        """Known here at once, durable and known to other processes a moment later: for what is made with
+        every answer, where the last byte shall not wait."""
+
+    async def belongs_to_another(self, client_key_id: int, kind: str, object_id: str) -> bool:
+        """Whether another client key made this object. Asked only after ``find`` found nothing."""
 
     async def forget(self, binding: Binding) -> None: ...
 
@@ -46,7 +53,13 @@ class MemoryBindings:
         return self._kept.get((client_key_id, kind, object_id))
 
     async def keep(self, binding: Binding) -> None:
+        self.keep_soon(binding)
+
+    def keep_soon(self, binding: Binding) -> None:
         self._kept[binding.client_key_id, binding.kind, binding.object_id] = binding
+
+    async def belongs_to_another(self, client_key_id: int, kind: str, object_id: str) -> bool:
+        return any(key[0] != client_key_id and key[1:] == (kind, object_id) for key in self._kept)
 
     async def forget(self, binding: Binding) -> None:
         self._kept.pop((binding.client_key_id, binding.kind, binding.object_id), None)

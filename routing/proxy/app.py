@@ -20,6 +20,7 @@ from routing.proxy.exchange import Exchange, own_query
 from routing.proxy.gateway import Gateway
 from routing.proxy.relay.endpoints import is_relayed
 from routing.proxy.relay.exchange import Relay
+from routing.proxy.responses import ResponsesCountingExchange, ResponsesExchange
 from routing.proxy.wire import (
     Headers,
     Receive,
@@ -52,13 +53,6 @@ _OWNED_WHOLE = frozenset(
 class NotFound(ClientError):
     client_status = 404
     code: str | None = "unknown_url"
-
-
-class UpgradeRefused(ClientError):
-    """426: what the client wants over a WebSocket is served over plain HTTP."""
-
-    client_status = 426
-    code: str | None = "use_http"
 
 
 class MethodNotAllowed(ClientError):
@@ -100,6 +94,9 @@ class ProxyApplication:
             await send_whole(send, error.client_status, error_headers(error), body)
 
     def _exchange(self, endpoint: Endpoint) -> type[Exchange]:
+        if endpoint.dialect is Format.RESPONSES:
+            is_count = endpoint.operation is Operation.COUNT
+            return ResponsesCountingExchange if is_count else ResponsesExchange
         if endpoint.operation is Operation.COUNT:
             return CountingExchange
         return CompletionsExchange if endpoint.is_completion else Exchange

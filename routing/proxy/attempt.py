@@ -177,6 +177,7 @@ class Attempt:
         ask = self._ask
         return AnswerContext(
             model=ask.parsed.model,
+            echo=ask.parsed.echo,
             now=ask.now,
             seed=ask.seed,
             names=self._encoded.names if self._encoded else IDENTITY,

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from providers.upstream.client import UpstreamClient
 from routing.core.bindings import BindingStore, MemoryBindings
+from routing.core.kept_responses import NoResponses, ResponseStore
 from routing.core.state import RoutingState
 from routing.core.table import RoutingTable
 from routing.proxy.metrics import Metrics
@@ -37,3 +38,5 @@ class Gateway:
     """Pages that carry calls for this process."""
     bindings: BindingStore = field(default_factory=MemoryBindings)
     """Which credential holds an object that a client made."""
+    responses: ResponseStore = field(default_factory=NoResponses)
+    """Responses that the gateway keeps itself."""

@@ -55,10 +55,13 @@ def test_a_client_writes_and_reads_a_file(client, upstream, name, scripted, mark
     assert [problem for call in calls for problem in call.problems] == [], told
 
 
-def test_codex_begins_with_a_websocket_when_its_provider_has_one(scripted, mark, errand_of):
+@pytest.mark.parametrize("upstream", ["responses", "claude"])
+def test_codex_talks_over_a_websocket(upstream, scripted, mark, errand_of):
     requires("codex")
-    one = errand_of(f"{STRANGE}-claude")
+    one = errand_of(f"{STRANGE}-{upstream}")
     outcome = codex(one, websockets=True)
     told = f"{outcome}\n{conversation(scripted, mark)}"
     assert f"The file says {mark}." in outcome.output, told
     assert outcome.code == 0, told
+    assert "falling back" not in outcome.log.lower(), told
+    assert [problem for call in scripted.about(mark) for problem in call.problems] == [], told

@@ -12,6 +12,7 @@ import openai
 import pytest
 from aiohttp import WSMsgType, web
 
+from tests.integration.proxy.upstream_double import HELLO_STREAM
 from tests.processes import Gateway
 
 pytestmark = pytest.mark.timeout(120)
@@ -31,6 +32,7 @@ class Vendor:
         app.router.add_post("/v1/files", self._make)
         app.router.add_get("/v1/files/{id}", self._show)
         app.router.add_get("/v1/realtime", self._talk)
+        app.router.add_post("/v1/chat/completions", self._chat)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -48,6 +50,9 @@ class Vendor:
     async def _show(self, request: web.Request) -> web.Response:
         self.keys.add(request.headers["authorization"])
         return web.json_response({"id": request.match_info["id"], "object": "file", "purpose": "batch"})
+
+    async def _chat(self, request: web.Request) -> web.Response:
+        return web.Response(body=b"".join(HELLO_STREAM), content_type="text/event-stream")
 
     async def _talk(self, request: web.Request) -> web.WebSocketResponse:
         ws = web.WebSocketResponse(max_msg_size=0)
@@ -153,10 +158,17 @@ async def flood(ws: aiohttp.ClientWebSocketResponse) -> int:
 
 
 @pytest.mark.parametrize("server", ["daphne", "uvicorn"])
-async def test_a_responses_socket_is_sent_to_http_at_once(start_gateway, server):
-    gateway = start_gateway(config="", server=server)
+async def test_responses_are_served_over_a_socket(vendor, start_gateway, server):
+    gateway = start_gateway(config=config(vendor.url), server=server)
     async with aiohttp.ClientSession() as session:
-        for path, status in (("/v1/responses", 426), ("/v1/nothing", 404)):
+        for path in ("/v1/responses", "/v1/responses/ws", "/responses", "/v1/v1/responses/"):
+            headers = {"authorization": f"Bearer {gateway.key}"}
+            url = f"ws://127.0.0.1:{gateway.port}{path}"
+            async with session.ws_connect(url, headers=headers) as ws:
+                await ws.send_json({"type": "response.create", "model": "m", "input": "Hi"})
+                while (event := await ws.receive_json(timeout=5))["type"] != "response.completed":
+                    assert event["type"].startswith("response."), event
+        for path, status in (("/v1/responses", 401), ("/v1/nothing", 404)):
             with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
                 await session.ws_connect(f"ws://127.0.0.1:{gateway.port}{path}")
             assert caught.value.status == status

@@ -58,6 +58,7 @@ def envelope(
     }
     if request is not None:
         block.update(_echo(request, own, service_tier))
+    block.update(context.echo)
     return block
 
 

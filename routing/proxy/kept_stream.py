@@ -1,0 +1,149 @@
+"""A Responses answer on its way to the client, read along so that it can be kept.
+
+What must be kept is kept before the last piece leaves: the client may name the response at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import msgspec
+
+from providers.errors import UpstreamProtocolError
+from providers.translation.model import ErrorInfo, Usage
+from providers.translation.sse import SseReader
+from routing.proxy.delivery import Delivery
+
+NULL = msgspec.Raw(b"null")
+_ENDINGS = ('"response.completed"', '"response.incomplete"')
+_MARKS = ('"response.output_item.done"', *_ENDINGS)
+LONGEST_HEAD = 4 * 1024 * 1024
+"""An answer's first event repeats the request's tools and instructions; a longer one is not read."""
+
+
+class _Event(msgspec.Struct):
+    type: str = ""
+    item: msgspec.Raw = NULL
+    response: msgspec.Raw = NULL
+
+
+_EVENT = msgspec.json.Decoder(_Event)
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class WholeListener:
+    """Finds the complete ``response`` object in a stream's last event."""
+
+    def __init__(self) -> None:
+        self.response: bytes | None = None
+        self._reader: SseReader | None = SseReader()
+        self._items: list[msgspec.Raw] = []
+
+    def feed(self, piece: bytes) -> None:
+        if self._reader is None:
+            return
+        try:
+            events = self._reader.feed(piece)
+        except UpstreamProtocolError:
+            self._reader = None
+            return
+        for event in events:
+            if any(mark in event.data for mark in _MARKS):
+                self._read(event.data)
+
+    def close(self) -> None:
+        """The stream is over; its last event may lack the blank line."""
+        reader, self._reader = self._reader, None
+        for event in reader.close() if reader is not None else ():
+            if any(mark in event.data for mark in _MARKS):
+                self._read(event.data)
+
+    def _read(self, data: str) -> None:
+        try:
+            event = _EVENT.decode(data)
+        except BAD_JSON:
+            return
+        if event.type == "response.output_item.done":
+            self._items.append(event.item)
+        elif f'"{event.type}"' in _ENDINGS:
+            self.response = self._completed(event.response)
+
+    def _completed(self, response: msgspec.Raw) -> bytes:
+        """Some servers end with an answer whose ``output`` is empty: its items came before."""
+        try:
+            fields = _OBJECT.decode(response)
+            if self._items and not _LIST.decode(fields.get("output", b"[]")):
+                fields["output"] = msgspec.Raw(msgspec.json.encode(self._items))
+                return msgspec.json.encode(fields)
+        except BAD_JSON:
+            pass
+        return bytes(response)
+
+
+class HeadListener:
+    """Finds the ``response`` object in a stream's first event, and looks no further."""
+
+    def __init__(self) -> None:
+        self.response: bytes | None = None
+        self._reader: SseReader | None = SseReader(limit=LONGEST_HEAD)
+
+    def feed(self, piece: bytes) -> None:
+        if self._reader is None:
+            return
+        try:
+            events = self._reader.feed(piece)
+        except UpstreamProtocolError:
+            self._reader = None
+            return
+        for event in events:
+            try:
+                response = bytes(_EVENT.decode(event.data).response)
+            except BAD_JSON:
+                continue
+            if response != b"null":
+                self.response, self._reader = response, None
+                return
+
+    def close(self) -> None:
+        self._reader = None
+
+
+Listener = WholeListener | HeadListener
+
+
+class KeptStream:
+    """A ``Delivery`` that passes another one on. ``keep`` is given the response, before the last piece."""
+
+    def __init__(
+        self, delivery: Delivery, listener: Listener, keep: Callable[[bytes], Awaitable[None]]
+    ) -> None:
+        self.content_type = delivery.content_type
+        self.usage: Usage | None = None
+        self.is_final = False
+        self.has_failed = False
+        self._delivery = delivery
+        self._listener = listener
+        self._keep = keep
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        delivery, listener = self._delivery, self._listener
+        async for piece in delivery.pieces():
+            listener.feed(piece)
+            if delivery.is_final:
+                listener.close()
+                if listener.response is not None and not delivery.has_failed:
+                    await self._keep(listener.response)
+                self.usage, self.has_failed = delivery.usage, delivery.has_failed
+                self.is_final = True
+            yield piece
+
+    def error(self, info: ErrorInfo) -> bytes:
+        return self._delivery.error(info)
+
+    async def close(self) -> None:
+        try:
+            await self._delivery.close()
+        finally:
+            self.usage = self._delivery.usage
