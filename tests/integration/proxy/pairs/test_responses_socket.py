@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from typing import Any
 
 import aiohttp
 import openai
@@ -73,7 +74,7 @@ async def turn(ws, *, checks=True, **fields):
 
 
 async def until_end(ws, *, checks=True):
-    events = []
+    events: list[dict[str, Any]] = []
     while not events or events[-1]["type"] not in ("response.completed", "response.failed", "error"):
         event = await ws.receive_json(timeout=5)
         if checks:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from providers.translation.model import Usage
 from routing.proxy.kept_stream import HeadListener, KeptStream, WholeListener
 
 ITEM = {"type": "message", "id": "msg_1", "content": [{"type": "output_text", "text": "Grüße\u2028"}]}
@@ -11,6 +12,11 @@ ITEM = {"type": "message", "id": "msg_1", "content": [{"type": "output_text", "t
 
 def event(kind, **fields):
     return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields}, ensure_ascii=False)}\n\n".encode()
+
+
+def read(listener):
+    """The response that was found, decoded."""
+    return json.loads(listener.response or b"null")
 
 
 def stream(output, ending="response.completed"):
@@ -29,13 +35,13 @@ def test_the_answer_is_found_however_the_stream_is_cut(size):
     listener = WholeListener()
     for start in range(0, len(data), size):
         listener.feed(data[start : start + size])
-    assert json.loads(listener.response)["output"] == [ITEM]
+    assert read(listener)["output"] == [ITEM]
 
 
 def test_an_answer_without_output_is_put_together_from_its_items():
     listener = WholeListener()
     listener.feed(stream([], "response.incomplete"))
-    assert json.loads(listener.response)["output"] == [ITEM]
+    assert read(listener)["output"] == [ITEM]
 
 
 def test_the_last_event_may_lack_its_blank_line():
@@ -43,7 +49,7 @@ def test_the_last_event_may_lack_its_blank_line():
     listener.feed(stream([ITEM])[:-2])
     assert listener.response is None
     listener.close()
-    assert json.loads(listener.response)["id"] == "resp_1"
+    assert read(listener)["id"] == "resp_1"
 
 
 @pytest.mark.parametrize("data", [b"", b"data: {\n\n", b"data: \xff\n\n", b"data: []\n\n", b"\n\n\n"])
@@ -66,14 +72,14 @@ def test_the_head_is_the_first_event_alone():
     listener = HeadListener()
     for byte in stream([ITEM]):
         listener.feed(bytes([byte]))
-    assert json.loads(listener.response) == {"id": "resp_1", "output": []}
+    assert read(listener) == {"id": "resp_1", "output": []}
 
 
 class Played:
     """A stream of given pieces."""
 
     content_type = "text/event-stream"
-    usage = None
+    usage: Usage | None = None
     is_final = False
     has_failed = False
 
@@ -84,6 +90,12 @@ class Played:
         for place, piece in enumerate(self._pieces, 1):
             self.is_final = place == len(self._pieces)
             yield piece
+
+    def error(self, info):
+        return b""
+
+    async def close(self):
+        return None
 
 
 async def test_the_last_piece_waits_until_the_answer_is_kept():
