@@ -22,6 +22,7 @@ from providers.models import Credential, Origin, Provider
 from providers.secrets import SecretsError
 from providers.values import CredentialEntry, ErrorRule, Limits
 from routing import revision
+from routing.amp_rows import amp_settings
 from routing.core.exclusions import first_match
 from routing.core.payload import PayloadRules
 from routing.core.table import (
@@ -67,6 +68,7 @@ def build() -> RoutingTable:
         revision=number,
         clients={key.digest: _client(key) for key in keys},
         models=draft.models(),
+        amp=amp_settings(),
         open_prefixes={prefix: tuple(offers) for prefix, offers in draft.open_prefixes.items()},
         open_offers=tuple(draft.open_offers),
         hidden={model_id: tuple(reasons) for model_id, reasons in draft.hidden.items()},

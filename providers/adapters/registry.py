@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from providers.adapters.aistudio import AIStudio
+from providers.adapters.ampcode import Ampcode
 from providers.adapters.antigravity import Antigravity
 from providers.adapters.base import Adapter
 from providers.adapters.claude import Claude
@@ -55,6 +56,7 @@ ADAPTERS: tuple[Adapter, ...] = (
     Antigravity(),
     Qwen(),
     IFlow(),
+    Ampcode(),
     OpenAICompatibility(),
     Demo(),
 )

@@ -42,6 +42,9 @@ class UpstreamResponse(Protocol):
     headers: dict[str, str]
     """Lower-case names; the last value of a repeated header."""
 
+    def all_headers(self) -> list[tuple[str, str]]:
+        """Every header as it came, repeated ones too (``Set-Cookie``)."""
+
     def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives. Raises UpstreamTimeout, UpstreamProtocolError."""
 
@@ -174,6 +177,11 @@ class _HttpAnswer:
         self._response = response
         self._deadline = deadline
         self._timeouts = timeouts
+
+    def all_headers(self) -> list[tuple[str, str]]:
+        return [
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in self._response.headers.raw
+        ]
 
     async def chunks(self) -> AsyncIterator[bytes]:
         stream = self._response.stream

@@ -28,6 +28,9 @@ class InProcessAnswer:
         pieces = adapter.answer(request.body, now=int(time.time()), seed=secrets.token_hex(8))
         return cls(pieces, "text/event-stream" if streams else "application/json")
 
+    def all_headers(self) -> list[tuple[str, str]]:
+        return list(self.headers.items())
+
     async def chunks(self) -> AsyncIterator[bytes]:
         """The pieces, each after its wait. A closed answer ends."""
         for delay_s, piece in self._pieces:

@@ -17,6 +17,9 @@ class ReadAnswer:
         self.headers = headers
         self._body = body
 
+    def all_headers(self) -> list[tuple[str, str]]:
+        return list(self.headers.items())
+
     async def chunks(self) -> AsyncIterator[bytes]:
         yield self._body
 

@@ -136,6 +136,9 @@ class RelayedAnswer:
         self._news.set()
         self._room.set()
 
+    def all_headers(self) -> list[tuple[str, str]]:
+        return list(self.headers.items())
+
     async def chunks(self) -> AsyncIterator[bytes]:
         while True:
             if self._pieces:

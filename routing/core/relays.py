@@ -30,7 +30,7 @@ def with_relays(
         offers = tuple(Offer(credential=entry, members=(model.upstream,)) for entry in entries)
         known = registered.get(model.id)
         if known is not None:
-            registered[model.id] = msgspec.structs.replace(known, offers=known.offers + offers)
+            registered[model.id] = msgspec.structs.replace(known, offers=known.offers + offers, tiers=())
         else:
             registered[model.id] = RegisteredModel(
                 id=model.id,

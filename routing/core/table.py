@@ -11,6 +11,7 @@ from enum import StrEnum
 import msgspec
 
 from providers.values import CredentialEntry, ErrorRule, Features, Limits
+from routing.core.amp_settings import AmpSettings
 from routing.core.payload import PayloadRules
 
 
@@ -221,6 +222,7 @@ class RoutingTable(msgspec.Struct, frozen=True, kw_only=True):
     newest: tuple[str, ...] = ()
     """Registered ids that ``auto`` may stand for, the newest first."""
     settings: RouteSettings = RouteSettings()
+    amp: AmpSettings | None = None
     cleared_at: dict[int, float] = {}
     """Credential id -> Unix seconds of the last "clear cooldown"."""
 

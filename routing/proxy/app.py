@@ -13,6 +13,8 @@ from providers.errors import ClientError, GatewayError
 from providers.values import Format
 from routing.proxy import listing
 from routing.proxy.access import authenticate
+from routing.proxy.amp import Amp
+from routing.proxy.amp_paths import is_amps
 from routing.proxy.completions import CompletionsExchange
 from routing.proxy.counting import CountingExchange
 from routing.proxy.endpoints import POSTS, Endpoint, dialect_of, gemini_endpoint, normal_path
@@ -62,7 +64,9 @@ class MethodNotAllowed(ClientError):
 
 def owns(path: str, method: str = "GET") -> bool:
     """Whether the proxy, and not Django, answers this request. Claude Code probes with ``HEAD /``."""
-    return path.startswith(_OWNED) or path in _OWNED_WHOLE or (path == "/" and method == "HEAD")
+    if path.startswith(_OWNED) or path in _OWNED_WHOLE or (path == "/" and method == "HEAD"):
+        return True
+    return is_amps(path, method)
 
 
 class ProxyApplication:
@@ -75,6 +79,9 @@ class ProxyApplication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
+        if is_amps(path, scope["method"]):
+            await Amp(self._gateway, self)(scope, receive, send)
+            return
         endpoint = POSTS.get(path)
         if endpoint is None:
             path = normal_path(path)

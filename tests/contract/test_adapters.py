@@ -34,6 +34,7 @@ CHAT_URLS = {
     "xai": "https://api.x.ai/v1/chat/completions",
     "zen": "https://opencode.ai/zen/v1/chat/completions",
     "nim": "https://integrate.api.nvidia.com/v1/chat/completions",
+    "ampcode": "https://ampcode.com/chat/completions",
     "iflow": "https://apis.iflow.cn/v1/chat/completions",
     "vertex": "https://aiplatform.googleapis.com/v1/publishers/google/models/m:streamGenerateContent?alt=sse",
     "codex": "http://localhost:11434/v1/responses",

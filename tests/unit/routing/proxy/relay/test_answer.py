@@ -35,6 +35,9 @@ class Chunks:
     status = 200
     headers = {"content-type": "text/event-stream", "content-length": "9", "server": "x"}
 
+    def all_headers(self):
+        return list(self.headers.items())
+
     async def chunks(self):
         yield b""
 
