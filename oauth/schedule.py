@@ -24,14 +24,15 @@ INTERVAL_KEYS = (
 def first_refresh(channel: Channel, grant: Grant, now: float) -> float | None:
     """For a grant that was just stored, None where nothing is ever refreshed. One without an access token,
     or with an end that nobody knows, is due at once."""
-    if channel.refresh_lead_s is None or not channel.can_refresh(grant):
+    lead = channel.lead_s(grant)
+    if lead is None or not channel.can_refresh(grant):
         return None
     if not grant.access_token:
         return now
     if grant.expires_at is not None:
-        due = grant.expires_at - channel.refresh_lead_s
+        due = grant.expires_at - lead
     elif grant.refreshed_at is not None:
-        due = grant.refreshed_at + channel.refresh_lead_s
+        due = grant.refreshed_at + lead
     else:
         due = now
     return max(_within_interval(due, grant), now)
@@ -40,12 +41,13 @@ def first_refresh(channel: Channel, grant: Grant, now: float) -> float | None:
 def next_refresh(channel: Channel, grant: Grant, now: float) -> float | None:
     """After a refresh at ``now``. A token that lives shorter than the channel's lead is renewed at half of
     its life: never at once again."""
-    if channel.refresh_lead_s is None or not channel.can_refresh(grant):
+    lead = channel.lead_s(grant)
+    if lead is None or not channel.can_refresh(grant):
         return None
     if grant.expires_at is None:
-        due = now + max(channel.refresh_lead_s, SHORTEST_LEAD_S)
+        due = now + max(lead, SHORTEST_LEAD_S)
     else:
-        due = max(grant.expires_at - channel.refresh_lead_s, now + (grant.expires_at - now) / 2)
+        due = max(grant.expires_at - lead, now + (grant.expires_at - now) / 2)
     return max(_within_interval(due, grant), now + 1.0)
 
 

@@ -67,7 +67,13 @@ class _Store:
         token = self._known(credential)
         if token is not None:
             return self._renew(token)
-        found = credential or self._new_credential()
+        if credential is None:
+            found = self._new_credential()
+        else:
+            found = credential
+            Credential.objects.filter(pk=found.pk).update(
+                kind="oauth", channel=self.channel.key, account=self.grant.account
+            )
         OAuthToken.objects.create(credential=found, **self._columns())
         self._note(found.pk, "Connected")
         return found
@@ -92,6 +98,8 @@ class _Store:
         credential = token.credential
         Credential.objects.filter(pk=credential.pk).update(
             kind="oauth",
+            channel=self.channel.key,
+            account=self.grant.account,
             label=credential.label or self._label(),
             health=CredentialHealth.UNKNOWN,
             health_message="",
@@ -133,6 +141,8 @@ class _Store:
         return Credential.objects.create(
             provider=provider_of(self.channel),
             kind="oauth",
+            channel=self.channel.key,
+            account=self.grant.account,
             label=self._label(),
             fingerprint=secrets.fingerprint(f"{self.channel.key}:{stamp}")[:8],
         )

@@ -85,6 +85,10 @@ class Channel:
         """Whether ``refresh`` has what it needs."""
         return bool(grant.refresh_token)
 
+    def lead_s(self, grant: Grant) -> float | None:
+        """``refresh_lead_s``, for a channel whose logins differ."""
+        return self.refresh_lead_s
+
     def quotas_in(self, headers: Mapping[str, str], now: float) -> tuple[Quota, ...]:
         """What the headers (lower-case names) of an answer to a model call tell of allowances."""
         return ()

@@ -80,7 +80,7 @@ def callback_from(pasted: str) -> Callback:
     for name, value in parse_qsl(parts.fragment):
         fields.setdefault(name, value)
     error = fields.get("error") or fields.get("error_description", "")
-    code = fields.get("code", "")
+    code = fields.get("code", "") or fields.get("token", "")  # Roo Code's page sends a token
     if not code and not error and words and not any(mark in words for mark in "?=&/: \t\n"):
         code = words
     if not code and not error:

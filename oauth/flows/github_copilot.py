@@ -16,7 +16,7 @@ from oauth.flows import device, files, renewal, wire
 from oauth.flows.base import Flow, Grant, HttpAnswer, HttpCall, Quota
 from oauth.flows.channel import LoginAsk, LoginMethod, Terms
 from oauth.flows.errors import NetworkTrouble, OAuthError, RefreshRejected, RefreshUnavailable
-from oauth.flows.standard import StandardChannel
+from oauth.flows.standard import IMPORT, StandardChannel
 
 WITHOUT_END_S = 25 * 60.0
 """How long a Copilot token is used when its end is not told; the plug-ins mint one every 25 minutes."""
@@ -31,11 +31,12 @@ class GitHubCopilot(StandardChannel):
     methods = (
         LoginMethod(key="device", name="Sign in with GitHub"),
         LoginMethod(
-            key="import",
+            key="token",
             name="Paste a GitHub token",
             fields=(("token", "GitHub token (gho_…, ghu_… or from hosts.json)", True),),
             is_import=True,
         ),
+        IMPORT,
     )
     terms = Terms(
         text=(
@@ -73,8 +74,8 @@ class GitHubCopilot(StandardChannel):
 
     # --- login -----------------------------------------------------------------------------
 
-    def login(self, ask: LoginAsk, settings: Mapping[str, str]) -> Flow[Grant]:
-        if ask.method == "import":
+    def log_in(self, ask: LoginAsk, settings: Mapping[str, str]) -> Flow[Grant]:
+        if ask.method == "token":
             token = ask.values.get("token", "").strip()
             if not token:
                 raise OAuthError("A GitHub token is needed.", code="token_missing", status=400)
@@ -101,6 +102,10 @@ class GitHubCopilot(StandardChannel):
         if not token:
             raise OAuthError("GitHub confirmed the login but sent no token.")
         return (yield from self._with_account(token, fields, ask.method, settings))
+
+    def completed(self, grant: Grant, ask: LoginAsk, settings: Mapping[str, str]) -> Flow[Grant]:
+        token = grant.private["github_token"]
+        return (yield from self._with_account(token, grant.account, ask.method, settings))
 
     def _with_account(
         self, token: str, fields: Mapping[str, object], method: str, settings: Mapping[str, str]

@@ -113,16 +113,14 @@ class Kiro(StandardChannel):
 
     # --- login -----------------------------------------------------------------------------
 
-    def login(self, ask: LoginAsk, settings: Mapping[str, str]) -> Flow[Grant]:
+    def log_in(self, ask: LoginAsk, settings: Mapping[str, str]) -> Flow[Grant]:
         values = ask.values
         match ask.method:
-            case "import":
-                return (yield from self._completed(imported(values.get("content", "")), settings, ask.now))
             case "refresh-token":
                 token = values.get("refresh_token", "").strip()
                 return (yield from self._from_refresh_token(token, settings, ask.now))
             case "tokens":
-                return (yield from self._completed(self._given(values), settings, ask.now))
+                return (yield from self.completed(self._given(values), ask, settings))
             case "idc":
                 start_url = checked_start_url(values.get("start_url", ""), settings)
                 region = checked_region(values.get("region", "") or settings["region"])
@@ -202,11 +200,8 @@ class Kiro(StandardChannel):
         content: dict[str, object] = {key: value for key, value in values.items() if value.strip()}
         return self.from_file({"auth_method": "social", "provider": "imported", **content})
 
-    def _completed(self, grant: Grant, settings: Mapping[str, str], now: float) -> Flow[Grant]:
-        """An imported grant, renewed where it has ended, and with its profile."""
-        has_ended = grant.expires_at is not None and grant.expires_at <= now
-        if (has_ended or not grant.access_token) and self.can_refresh(grant):
-            grant = yield from self.refresh(grant, settings, now)
+    def completed(self, grant: Grant, ask: LoginAsk, settings: Mapping[str, str]) -> Flow[Grant]:
+        grant = yield from super().completed(grant, ask, settings)
         return (yield from self._with_profile(grant, settings))
 
     # --- profile ---------------------------------------------------------------------------
@@ -336,14 +331,6 @@ CAMEL = {
     "startUrl": "start_url",
     "lastRefresh": "last_refresh",
 }
-
-
-def imported(text: str) -> Grant:
-    """Kiro's token file as a person pastes it. Raises OAuthError."""
-    content = wire.object_from(text)
-    if not content:
-        raise OAuthError("This is no JSON object.", code="invalid_json", status=400)
-    return msgspec.structs.replace(Kiro().from_file(content), method="import")
 
 
 def aws_reading(answer: HttpAnswer) -> str:

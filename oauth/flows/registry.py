@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
+from oauth.flows.aistudio import AIStudio
+from oauth.flows.ampcode import Ampcode
+from oauth.flows.antigravity import Antigravity
 from oauth.flows.channel import Channel
+from oauth.flows.claude import ClaudeOAuth
+from oauth.flows.codex import CodexOAuth
+from oauth.flows.cursor import Cursor
+from oauth.flows.gemini_cli import GeminiCli
 from oauth.flows.github_copilot import GitHubCopilot
+from oauth.flows.iflow import IFlow
+from oauth.flows.kilo import KiloLogin
+from oauth.flows.kimi import Kimi
 from oauth.flows.kiro import Kiro
+from oauth.flows.minimax import MiniMaxLogin
+from oauth.flows.qwen import Qwen
+from oauth.flows.roo import RooLogin
+from oauth.flows.vertex import Vertex
+from oauth.flows.xai import XAILogin
 
 CHANNELS: tuple[Channel, ...] = (
     Kiro(),
     GitHubCopilot(),
+    ClaudeOAuth(),
+    CodexOAuth(),
+    GeminiCli(),
+    Antigravity(),
+    Vertex(),
+    AIStudio(),
+    Qwen(),
+    IFlow(),
+    Kimi(),
+    KiloLogin(),
+    Cursor(),
+    MiniMaxLogin(),
+    RooLogin(),
+    XAILogin(),
+    Ampcode(),
 )
 
 BY_KEY: dict[str, Channel] = {channel.key: channel for channel in CHANNELS}

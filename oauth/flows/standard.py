@@ -10,10 +10,17 @@ from collections.abc import Mapping
 
 from oauth.flows import files, renewal, wire
 from oauth.flows.base import Flow, Grant, HttpCall, Quota
-from oauth.flows.channel import Channel
+from oauth.flows.channel import Channel, LoginAsk, LoginMethod
 from oauth.flows.errors import OAuthError
 
 FLAT = ("access_token", "refresh_token", "id_token")
+
+IMPORT = LoginMethod(
+    key="import",
+    name="Import a credential file",
+    fields=(("content", "Content of the file (JSON)", True),),
+    is_import=True,
+)
 
 
 class StandardChannel(Channel):
@@ -30,6 +37,31 @@ class StandardChannel(Channel):
     expiry_key: str = "expired"
     writes_last_refresh: bool = True
     is_refreshable: bool = True
+
+    # --- login -----------------------------------------------------------------------------
+
+    def login(self, ask: LoginAsk, settings: Mapping[str, str]) -> Flow[Grant]:
+        if ask.method == "import":
+            content = wire.object_from(ask.values.get("content", ""))
+            if not content:
+                raise OAuthError("This is no JSON object.", code="invalid_json", status=400)
+            return (yield from self.completed(self.from_file(content), ask, settings))
+        if ask.method and ask.method not in {method.key for method in self.methods}:
+            raise OAuthError(
+                f"{self.name} has no login method {ask.method!r}.", code="unknown_method", status=400
+            )
+        return (yield from self.log_in(ask, settings))
+
+    def log_in(self, ask: LoginAsk, settings: Mapping[str, str]) -> Flow[Grant]:
+        """Every method but ``import``; "" is the first one."""
+        raise NotImplementedError
+
+    def completed(self, grant: Grant, ask: LoginAsk, settings: Mapping[str, str]) -> Flow[Grant]:
+        """An imported grant, renewed at once where it has ended: that proves it, too."""
+        has_ended = grant.expires_at is not None and grant.expires_at <= ask.now
+        if (has_ended or not grant.access_token) and self.can_refresh(grant):
+            return (yield from self.refresh(grant, settings, ask.now))
+        return grant
 
     # --- refresh ---------------------------------------------------------------------------
 

@@ -60,11 +60,11 @@ def test_denied():
 
 def test_a_foreign_api_host_is_not_believed():
     minted = (200, MINTED[1] | {"endpoints": {"api": "https://evil.example"}})
-    grant = Vendor([USER, minted]).run(COPILOT.login(ask("import", token="gho_1"), SETTINGS))
+    grant = Vendor([USER, minted]).run(COPILOT.login(ask("token", token="gho_1"), SETTINGS))
     assert "api_base" not in grant.account
     mine = SETTINGS | {"api_hosts": "127.0.0.1"}
     minted = (200, MINTED[1] | {"endpoints": {"api": "http://127.0.0.1:9999"}})
-    grant = Vendor([USER, minted]).run(COPILOT.login(ask("import", token="gho_1"), mine))
+    grant = Vendor([USER, minted]).run(COPILOT.login(ask("token", token="gho_1"), mine))
     assert grant.account["api_base"] == "http://127.0.0.1:9999"
 
 
