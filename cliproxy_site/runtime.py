@@ -16,6 +16,7 @@ from pathlib import Path
 from django.conf import settings
 
 from management_api.config.watch import ConfigWatcher
+from oauth.runner import RUNNER
 from providers.upstream.client import UpstreamClient
 from providers.upstream.timeouts import Timeouts
 from routing import client_keys
@@ -119,6 +120,7 @@ class Runtime:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.get_running_loop().run_in_executor(None, RUNNER.stop)
         if self._client is not None:
             await self._client.close()
         await self._live.stop()

@@ -10,6 +10,7 @@ from django.views.generic import RedirectView
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("v0/management/", include("management_api.urls")),
+    path("v0/oauth/kiro/", include("management_api.kiro_urls")),
     path("", include("oauth.urls")),
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}cliproxy_site/icon.svg")),
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),

@@ -9,13 +9,13 @@ process received it. The lease of the row is renewed here: it ends with this pro
 from __future__ import annotations
 
 import asyncio
-import atexit
 import functools
 import logging
 import os
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -76,6 +76,8 @@ class LoginRunner:
         self._ports = LocalPorts(self._deliver)
         self._watchers: dict[uuid.UUID, set[Callable[[], None]]] = {}
         self._driver: Driver | None = None
+        self._ended: deque[_Job] = deque(maxlen=MOST_AT_ONCE)
+        """A job may end before anybody waits for it."""
 
     def start(self, order: Order) -> None:
         """Drive ``order``. Raises TooMany."""
@@ -87,18 +89,21 @@ class LoginRunner:
             loop = self._running_loop()
         asyncio.run_coroutine_threadsafe(self._run(job), loop)
 
-    def wait_until_shown(self, attempt_id: uuid.UUID, timeout_s: float) -> None:
-        """Return when the attempt has something to show or has ended, or after ``timeout_s``."""
-        with self._lock:
-            job = self._jobs.get(attempt_id)
-        if job is not None:
-            job.has_shown.wait(timeout_s)
+    def wait_until_shown(self, attempt_id: uuid.UUID, timeout_s: float) -> OAuthError | None:
+        """Return when the attempt has something to show or has ended, or after ``timeout_s``; with what it
+        failed of, if it did."""
+        return self._wait(attempt_id, timeout_s, for_end=False)
 
-    def wait_until_ended(self, attempt_id: uuid.UUID, timeout_s: float) -> None:
+    def wait_until_ended(self, attempt_id: uuid.UUID, timeout_s: float) -> OAuthError | None:
+        return self._wait(attempt_id, timeout_s, for_end=True)
+
+    def _wait(self, attempt_id: uuid.UUID, timeout_s: float, *, for_end: bool) -> OAuthError | None:
         with self._lock:
-            job = self._jobs.get(attempt_id)
-        if job is not None:
-            job.has_ended.wait(timeout_s)
+            job = self._jobs.get(attempt_id) or next((j for j in self._ended if j.id == attempt_id), None)
+        if job is None:
+            return None
+        (job.has_ended if for_end else job.has_shown).wait(timeout_s)
+        return job.error
 
     def wake(self) -> None:
         """Something was written to rows: look now and not in a second."""
@@ -159,6 +164,7 @@ class LoginRunner:
         except asyncio.CancelledError:
             await asyncio.shield(self._failed(job, AttemptStatus.FAILED, attempts.INTERRUPTED, job.why_ended))
         except OAuthError as error:
+            job.error = error
             await self._failed(job, _status_of(error), error.code or "failed", error.message)
         except (DatabaseError, SecretsError):
             logger.exception("the tokens of a login could not be stored")
@@ -172,7 +178,8 @@ class LoginRunner:
             )
         finally:
             with self._lock:
-                self._jobs.pop(job.order.attempt_id, None)
+                self._jobs.pop(job.id, None)
+                self._ended.append(job)
             job.has_shown.set()
             job.has_ended.set()
             self.tell(job.order.attempt_id)
@@ -223,6 +230,8 @@ class _Job(Listener):
 
     def __init__(self, order: Order, runner: LoginRunner) -> None:
         self.order = order
+        self.id = order.attempt_id
+        self.error: OAuthError | None = None
         self.task: asyncio.Task[None] | None = None
         self.wake = asyncio.Event()
         self.has_shown = threading.Event()
@@ -334,4 +343,4 @@ def _serve_loop(loop: asyncio.AbstractEventLoop) -> None:
 
 
 RUNNER = LoginRunner()
-atexit.register(RUNNER.stop)
+"""Of this process. ``cliproxy_site/runtime.py`` and the ``login`` command stop it."""

@@ -15,6 +15,8 @@ from management_api.permissions import ManagementAccess
 from management_api.viewsets.base import ManagementView
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "management-api.md"
+KEYLESS = ("oauth-callback",)
+"""Routes that ask for something else than a key: here the unguessable state."""
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -79,4 +81,6 @@ def test_an_operation_is_on_the_page(method, path):
 def test_a_route_asks_who_calls(path, pattern):
     view = view_of(pattern)
     assert issubclass(view, ManagementView)
+    if path in KEYLESS:
+        return
     assert tuple(view.permission_classes) == (ManagementAccess,)
