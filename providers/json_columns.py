@@ -36,5 +36,5 @@ def read(row: models.Model, column: str, shape: Any, default: _Default) -> Any |
 
 
 def plain(value: Any) -> Any:
-    """``value`` as a JSON column holds it, without what has its default."""
-    return msgspec.to_builtins(value)
+    """``value`` as a JSON column gives it back (lists, not tuples), without what has its default."""
+    return msgspec.json.decode(msgspec.json.encode(value))

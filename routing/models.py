@@ -424,6 +424,9 @@ class GatewaySettings(Owned):
     auth_dir = models.CharField(max_length=500, default="~/.cli-proxy-api")
     auth_refresh_workers = models.PositiveIntegerField(default=16)
     channel_base_urls = models.JSONField(default=dict, blank=True, help_text="Channel → base URL.")
+    channels_without_aliases = models.JSONField(
+        default=list, blank=True, help_text="Channels for which not even the built-in aliases hold."
+    )
     kiro_preferred_endpoint = models.CharField(max_length=32, blank=True, default="")
     incognito_browser = models.BooleanField(
         default=False, help_text="manage.py login opens a private window."
@@ -458,6 +461,7 @@ class GatewaySettings(Owned):
             fallbacks=dict[str, Fallbacks],
             payload=PayloadRules,
             channel_base_urls=dict[str, str],
+            channels_without_aliases=list[str],
         )
 
 

@@ -182,10 +182,11 @@ class _Draft:
             return
         aliases = rules.aliases(credential)
         patterns = rules.patterns(credential)
-        listings = list(_listings(provider, adapter, aliases))
+        is_closed = _is_closed(credential, aliases)
+        listings = list(_listings(provider, adapter, aliases, is_closed=is_closed))
         for listing in listings:
             self._list(entry, adapter, listing, credential, patterns)
-        if credential.enabled and provider.enabled and not _is_closed(provider, aliases):
+        if credential.enabled and provider.enabled and not is_closed:
             offer = OpenOffer(credential=entry, excluded=patterns)
             if entry.prefix:
                 self.open_prefixes[entry.prefix].append(offer)
@@ -262,15 +263,18 @@ def _registered(model_id: str, offers: list[Offer], described: CatalogueModel) -
     )
 
 
-def _is_closed(provider: Provider, aliases: list[ModelAlias]) -> bool:
-    """Whether the aliases are the whole list: a ``models`` block in the file says so, and an option does
-    for rows of the database; otherwise aliases stand beside the catalogue."""
-    if provider.options.get("only-listed"):
-        return True
-    return any(alias.origin == Origin.FILE for alias in aliases)
+def _is_closed(credential: Credential, aliases: list[ModelAlias]) -> bool:
+    """Whether the aliases are the whole list or stand beside the catalogue: an option of the credential says
+    so, else one of its provider; where neither does, aliases of the file are the whole list."""
+    said = credential.options.get("only-listed", credential.provider.options.get("only-listed"))
+    if said is None:
+        return any(alias.origin == Origin.FILE for alias in aliases)
+    return bool(said)
 
 
-def _listings(provider: Provider, adapter: Adapter, aliases: list[ModelAlias]) -> Iterator[_Listing]:
+def _listings(
+    provider: Provider, adapter: Adapter, aliases: list[ModelAlias], *, is_closed: bool
+) -> Iterator[_Listing]:
     """The visible ids of a credential, each once (compared without case; the first wins)."""
     catalogue = {model.id: model for model in (*adapter.catalogue, *discovered(provider))}
     owner = adapter.owned_by or provider.name or provider.key
@@ -287,9 +291,11 @@ def _listings(provider: Provider, adapter: Adapter, aliases: list[ModelAlias]) -
             id=first.alias,
             members=tuple(dict.fromkeys(member.upstream_model for member in members)),
             force_mapping=any(member.force_mapping for member in members),
-            model=_owned(known, owner, created, display_name=first.display_name or first.alias),
+            model=_owned(
+                _as_said(known, first), owner, created, display_name=first.display_name or first.alias
+            ),
         )
-    if _is_closed(provider, aliases):
+    if is_closed:
         return
     mapped = dict(adapter.default_mappings)
     for model in catalogue.values():
@@ -300,6 +306,12 @@ def _listings(provider: Provider, adapter: Adapter, aliases: list[ModelAlias]) -
                 members=(mapped.get(model.id, model.id),),
                 model=_owned(model, owner, created, display_name=model.display_name),
             )
+
+
+def _as_said(known: CatalogueModel, alias: ModelAlias) -> CatalogueModel:
+    """What the alias says of the model goes before what is known of it."""
+    length = alias.options.get("context_length")
+    return msgspec.structs.replace(known, context_length=length) if isinstance(length, int) else known
 
 
 def _owned(model: CatalogueModel, owner: str, created: int, *, display_name: str) -> CatalogueModel:

@@ -8,32 +8,27 @@ is left out and said so. Nothing is saved when nothing changed, so the revision 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
 from django.db import IntegrityError, transaction
 
-from management_api.config.schema import free_key
-from management_api.config.values import (
-    CredentialConfig,
-    GatewayConfig,
-    ProviderConfig,
-    SettingsConfig,
-)
-from providers import secrets
+from management_api.config import columns
+from management_api.config.columns import Values
+from management_api.config.parts import free_key
+from management_api.config.values import GatewayConfig, SettingsConfig
 from providers.models import Credential, Origin, Owned, Provider
-from routing import client_keys
-from routing.models import ClientKey, ConfigRevision, GatewaySettings, ModelAlias, ModelExclusion
+from routing.models import (
+    ChannelAlias,
+    ChannelExclusion,
+    ClientKey,
+    ConfigRevision,
+    GatewaySettings,
+    ModelAlias,
+    ModelExclusion,
+)
 
-_SEALED: dict[str, tuple[Callable[[Any], str], Callable[[str], Any]]] = {
-    "secret_token": (secrets.seal, secrets.reveal),
-    "proxy_token": (secrets.seal, secrets.reveal),
-    "headers_token": (secrets.seal_headers, secrets.reveal_headers),
-}
-"""Columns that hold a token of the value. Sealing twice gives two tokens, so the values are compared."""
-
-Values = dict[str, Any]
 _Row = TypeVar("_Row", bound=Owned)
 Identity = tuple[int, str, str, str]
 """Of a credential: provider id, fingerprint, base URL, prefix; as its unique constraint."""
@@ -84,6 +79,7 @@ class _Application:
         providers = self._apply_providers()
         credentials = self._apply_credentials(providers)
         self._apply_models(providers, credentials)
+        self._apply_channels()
         self._remove_providers({provider.pk for provider, _ in providers.values()})
         return self._changes
 
@@ -92,8 +88,7 @@ class _Application:
         row = GatewaySettings.objects.filter(pk=1).first()
         if wanted is None and (row is None or not row.is_from_file):
             return
-        values = msgspec.structs.asdict(wanted or SettingsConfig())
-        values["proxy_token"] = values.pop("proxy_url")
+        values = columns.settings_values(wanted or SettingsConfig())
         values["origin"] = Origin.DATABASE if wanted is None else Origin.FILE
         if row is None:
             self._create(GatewaySettings, values)
@@ -103,11 +98,8 @@ class _Application:
     def _apply_client_keys(self) -> None:
         wanted: dict[Hashable, Values] = {}
         for client_key in self._config.client_keys:
-            wanted[client_keys.digest(client_key.key)] = {
-                "digest": client_keys.digest(client_key.key),
-                "fingerprint": client_keys.shown(client_key.key),
-                "origin_key": client_key.origin_key,
-            }
+            values = columns.client_key_values(client_key)
+            wanted[values["digest"]] = values
         self._reconcile(ClientKey, {row.digest: row for row in ClientKey.objects.all()}, wanted)
 
     def _apply_providers(self) -> dict[str, tuple[Provider, bool]]:
@@ -128,7 +120,7 @@ class _Application:
             if row is not None and not row.is_from_file:
                 found[provider.origin_key] = row, False
                 continue
-            values = _provider_values(provider, key)
+            values = columns.provider_values(provider, key)
             if row is None:
                 row = self._create(Provider, values)
             else:
@@ -143,7 +135,7 @@ class _Application:
         for provider in self._config.providers:
             row, owned = providers[provider.origin_key]
             for credential in provider.credentials:
-                values = _credential_values(credential, provider, row, owned)
+                values = columns.credential_values(credential, provider, row, owned=owned)
                 identity = (row.pk, values["fingerprint"], values["base_url"], values["prefix"])
                 places[credential.origin_key] = identity
                 wanted[identity] = values
@@ -163,15 +155,15 @@ class _Application:
         for provider in self._config.providers:
             row, owned = providers[provider.origin_key]
             if owned:
-                _want_models(aliases, provider, row, None)
-                _want_exclusions(exclusions, provider, row, None)
+                columns.want_models(aliases, provider, row, None)
+                columns.want_exclusions(exclusions, provider, row, None)
             for credential in provider.credentials:
                 held = credentials.get(credential.origin_key)
                 if held is None:
                     continue
                 for source in (credential,) if owned else (credential, provider):
-                    _want_models(aliases, source, row, held)
-                    _want_exclusions(exclusions, source, row, held)
+                    columns.want_models(aliases, source, row, held)
+                    columns.want_exclusions(exclusions, source, row, held)
         alias_rows = {
             (alias.provider_id, alias.credential_id, alias.alias, alias.upstream_model): alias
             for alias in ModelAlias.objects.all()
@@ -182,6 +174,41 @@ class _Application:
             for exclusion in ModelExclusion.objects.all()
         }
         self._reconcile(ModelExclusion, exclusion_rows, exclusions)
+
+    def _apply_channels(self) -> None:
+        """Aliases and exclusions of whole channels; those of one login belong to its own file."""
+        aliases: dict[Hashable, Values] = {}
+        positions: dict[str, int] = {}
+        for alias in self._config.channel_aliases:
+            position = positions[alias.channel] = positions.get(alias.channel, -1) + 1
+            aliases[alias.channel, alias.alias.lower()] = {
+                "channel": alias.channel,
+                "upstream_model": alias.name,
+                "alias": alias.alias,
+                "fork": alias.fork,
+                "display_name": alias.display_name,
+                "force_mapping": alias.force_mapping,
+                "position": position,
+                "origin_key": alias.origin_key,
+            }
+        alias_rows = {
+            (row.channel, row.alias.lower()): row
+            for row in ChannelAlias.objects.filter(credential__isnull=True)
+        }
+        self._reconcile(ChannelAlias, alias_rows, aliases)
+        exclusions: dict[Hashable, Values] = {
+            (exclusion.channel, exclusion.pattern): {
+                "channel": exclusion.channel,
+                "pattern": exclusion.pattern,
+                "origin_key": exclusion.origin_key,
+            }
+            for exclusion in self._config.channel_exclusions
+        }
+        exclusion_rows = {
+            (row.channel, row.pattern): row
+            for row in ChannelExclusion.objects.filter(credential__isnull=True)
+        }
+        self._reconcile(ChannelExclusion, exclusion_rows, exclusions)
 
     def _remove_providers(self, kept: set[int]) -> None:
         """Delete the file's other providers; one under which an admin put rows goes over to the database."""
@@ -222,7 +249,7 @@ class _Application:
 
     def _create(self, model: type[_Row], values: Values) -> _Row:
         row = model(
-            **{"origin": Origin.FILE, **{name: _stored(name, value) for name, value in values.items()}}
+            **{"origin": Origin.FILE, **{name: columns.stored(name, value) for name, value in values.items()}}
         )
         row.save(force_insert=True)
         self._changes.created += 1
@@ -230,129 +257,13 @@ class _Application:
 
     def _update(self, row: Owned, values: Values) -> None:
         """Save the columns that differ, and only those: health and discovery are written meanwhile."""
-        changed = [name for name, value in values.items() if not _holds(row, name, value)]
+        changed = [name for name, value in values.items() if not columns.holds(row, name, value)]
         if not changed:
             return
         for name in changed:
-            setattr(row, name, _stored(name, values[name]))
+            setattr(row, name, columns.stored(name, values[name]))
         row.save(update_fields=[*changed, "updated_at"])
         self._changes.updated += 1
 
     def _note(self, origin_key: str, message: str) -> None:
         self._changes.notes.append(f"{origin_key} {message}")
-
-
-def _stored(column: str, value: Any) -> Any:
-    return _SEALED[column][0](value) if column in _SEALED else value
-
-
-def _holds(row: Owned, column: str, value: Any) -> bool:
-    """Whether ``row`` has ``value``. A token that cannot be opened any more counts as different."""
-    held = getattr(row, column)
-    if column not in _SEALED:
-        return bool(held == value)
-    try:
-        return bool(_SEALED[column][1](held) == value)
-    except secrets.SecretsError:
-        return False
-
-
-def _provider_values(provider: ProviderConfig, key: str) -> Values:
-    return {
-        "key": key,
-        "adapter": provider.adapter,
-        "name": provider.name,
-        "base_url": provider.base_url,
-        "enabled": provider.enabled,
-        "prefix": provider.prefix,
-        "headers_token": provider.headers,
-        "proxy_token": provider.proxy_url,
-        "priority": provider.priority,
-        "disable_cooling": provider.disable_cooling,
-        "request_retry": provider.request_retry,
-        "options": _options(provider),
-        "origin_key": provider.origin_key,
-    }
-
-
-def _options(provider: ProviderConfig) -> dict[str, object]:
-    """The adapter's switches; what has its default is left out."""
-    options: dict[str, object] = {}
-    if provider.models_endpoint:
-        options["models-endpoint"] = provider.models_endpoint
-    if provider.speaks_responses:
-        options["speaks-responses"] = True
-    return options
-
-
-def _credential_values(
-    credential: CredentialConfig, provider: ProviderConfig, row: Provider, owned: bool
-) -> Values:
-    """The columns of a credential. Beside an admin's provider, which stays as it is, the credential also
-    carries what the file says of the provider."""
-    values: Values = {
-        "provider_id": row.pk,
-        "kind": "api_key" if credential.api_key else "none",
-        "secret_token": credential.api_key,
-        "fingerprint": secrets.fingerprint(credential.api_key),
-        "enabled": credential.enabled,
-        "base_url": credential.base_url,
-        "prefix": credential.prefix,
-        "headers_token": credential.headers,
-        "proxy_token": credential.proxy_url,
-        "priority": credential.priority,
-        "weight": credential.weight,
-        "disable_cooling": credential.disable_cooling,
-        "request_retry": credential.request_retry,
-        "origin_key": credential.origin_key,
-    }
-    if owned:
-        return values
-    values["enabled"] = credential.enabled and provider.enabled
-    values["base_url"] = credential.base_url or provider.base_url
-    values["prefix"] = credential.prefix or provider.prefix
-    values["headers_token"] = {**provider.headers, **credential.headers}
-    values["proxy_token"] = credential.proxy_url or provider.proxy_url
-    for name, inherited in (
-        ("priority", provider.priority),
-        ("disable_cooling", provider.disable_cooling),
-        ("request_retry", provider.request_retry),
-    ):
-        if values[name] is None:
-            values[name] = inherited
-    return values
-
-
-def _want_models(
-    wanted: dict[Hashable, Values],
-    source: ProviderConfig | CredentialConfig,
-    provider: Provider,
-    credential: Credential | None,
-) -> None:
-    for position, model in enumerate(source.models):
-        identity = (provider.pk, credential and credential.pk, model.alias, model.name)
-        wanted[identity] = {
-            "provider_id": provider.pk,
-            "credential_id": credential and credential.pk,
-            "alias": model.alias,
-            "upstream_model": model.name,
-            "position": position,
-            "force_mapping": model.force_mapping,
-            "display_name": model.display_name,
-            "origin_key": f"{source.origin_key}.models[{position}]",
-        }
-
-
-def _want_exclusions(
-    wanted: dict[Hashable, Values],
-    source: ProviderConfig | CredentialConfig,
-    provider: Provider,
-    credential: Credential | None,
-) -> None:
-    for index, pattern in enumerate(source.excluded_models):
-        wanted[(provider.pk, credential and credential.pk, pattern)] = {
-            "provider_id": provider.pk,
-            "credential_id": credential and credential.pk,
-            "pattern": pattern,
-            "origin_key": f"{source.origin_key}.excluded-models[{index}]",
-        }

@@ -16,7 +16,7 @@ from providers.adapters.headers import USER_AGENT, call_headers, custom_headers,
 from providers.translation.codec import Capabilities
 from providers.values import CredentialEntry, Format, Refusal
 
-_ENDS_IN_VERSION = re.compile(r"/v\d+[a-z0-9]*$")
+ENDS_IN_VERSION = re.compile(r"/v\d+[a-z0-9]*$")
 
 
 _PATHS: dict[tuple[Format | None, Operation], str] = {
@@ -102,7 +102,7 @@ class OpenAICompatible(Adapter):
 
 
 def _default_models_url(base: str) -> str:
-    return f"{base}/models" if _ENDS_IN_VERSION.search(base) else f"{base}/v1/models"
+    return f"{base}/models" if ENDS_IN_VERSION.search(base) else f"{base}/v1/models"
 
 
 def _origin(url: str) -> str:

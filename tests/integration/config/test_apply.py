@@ -66,7 +66,7 @@ def test_a_file_becomes_the_rows_that_it_describes():
         "claude-api-key",
     )
     assert (openrouter.key, openrouter.name, openrouter.prefix) == ("openrouter", "OpenRouter", "or")
-    assert openrouter.options == {"models-endpoint": "/models"}
+    assert openrouter.options == {"models-endpoint": "/models", "only-listed": True}
     assert secrets.reveal_headers(openrouter.headers_token) == {"X-Title": "App"}
 
     first, second = claude.credentials.order_by("id")
