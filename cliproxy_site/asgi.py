@@ -38,6 +38,7 @@ from routing.proxy.wire import (  # noqa: E402
     error_headers,
     send_whole,
 )
+from routing.serving import SCOPE_KEY  # noqa: E402
 
 logger = logging.getLogger("cliproxy_site")
 
@@ -71,6 +72,7 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
     if owns(scope["path"], scope["method"]):
         await proxy(scope, receive, send)
     else:
+        scope[SCOPE_KEY] = runtime.live
         await django_application(scope, receive, send)  # type: ignore[arg-type]  # narrower than ASGI's own
 
 

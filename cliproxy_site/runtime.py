@@ -53,6 +53,11 @@ class Runtime:
         self._starting: asyncio.Lock | None = None
         self.proxy: ProxyApplication | None = None
 
+    @property
+    def live(self) -> LiveTable:
+        """The table in force, for pages that show or change what routing does."""
+        return self._live
+
     async def start(self) -> ProxyApplication:
         """Start once; later calls return the same. Raises DatabaseError when the table cannot be read."""
         if self.proxy is not None:

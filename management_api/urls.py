@@ -6,10 +6,12 @@ from django.urls import path, re_path
 
 from management_api.viewsets.base import Unknown
 from management_api.viewsets.document import OpenApiDocument
+from management_api.viewsets.explain import ExplainRoute
 from management_api.viewsets.logins import AuthStatus, AuthUrl, OAuthCallback, OAuthSession
 
 urlpatterns = [
     path("openapi.json", OpenApiDocument.as_view()),
+    path("route/explain", ExplainRoute.as_view()),
     path("<str:name>-auth-url", AuthUrl.as_view()),
     path("get-auth-status", AuthStatus.as_view()),
     path("oauth-callback", OAuthCallback.as_view()),

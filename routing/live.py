@@ -26,6 +26,8 @@ from routing.state.memory import MemoryState
 logger = logging.getLogger("routing.live")
 
 T = TypeVar("T")
+LOOK_S = 10.0
+"""How long a page waits for the event loop."""
 
 
 class LiveTable:
@@ -47,9 +49,37 @@ class LiveTable:
         self._interval_s = interval_s
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="routing-table")
         self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._cleared: dict[int, float] = {}
         self._is_troubled = False
         self._usual_level = logging.getLogger().level
+
+    @property
+    def state(self) -> MemoryState:
+        return self._state
+
+    def look(self, work: Callable[[], T]) -> T:
+        """``work()`` on the event loop, which alone may touch the state; for Django's threads, blocking.
+
+        Raises TimeoutError when the loop does not come to it, and what ``work`` raises.
+        """
+        assert self._loop is not None  # noqa: S101  (pages are served after ``start``)
+        return asyncio.run_coroutine_threadsafe(_done(work), self._loop).result(LOOK_S)
+
+    def look_again(self) -> None:
+        """Take over a change of the configuration now, and not with the next poll; for Django's threads,
+        after the change was committed. Other processes see it within a second.
+
+        Raises TimeoutError when the table is not there in time.
+        """
+        assert self._loop is not None  # noqa: S101  (as in ``look``)
+        asyncio.run_coroutine_threadsafe(self._catch_up(), self._loop).result(LOOK_S)
+
+    async def _catch_up(self) -> None:
+        newer = functools.partial(_newer_than, self.table.revision)
+        fresh = await asyncio.get_running_loop().run_in_executor(self._executor, _with_connection(newer))
+        if fresh is not None and fresh.revision > self.table.revision:
+            self._swap(fresh)
 
     def load(self) -> RoutingTable:
         """Build the table now, blocking; for start-up and commands. Raises DatabaseError."""
@@ -58,7 +88,7 @@ class LiveTable:
 
     async def start(self) -> None:
         """Load the table and begin to follow it."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         self._swap(await loop.run_in_executor(self._executor, _with_connection(table.build)))
         self._task = loop.create_task(self._follow(), name="routing-table")
 
@@ -116,6 +146,10 @@ class LiveTable:
         except Error:
             self._state.changed |= changed
             raise
+
+
+async def _done(work: Callable[[], T]) -> T:
+    return work()
 
 
 def _with_connection(work: Callable[[], T]) -> Callable[[], T]:

@@ -5,7 +5,7 @@ shape, and the headers by which CLIProxyAPI's tools know a server.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from django.conf import settings
@@ -21,6 +21,8 @@ from rest_framework.views import APIView
 
 from management_api.errors import Absent, ManagementError, NotHere, handle
 from management_api.permissions import ManagementAccess, StaffSession
+
+T = TypeVar("T")
 
 
 class AnyJson(BaseParser):
@@ -87,6 +89,14 @@ def json_object(request: Request) -> dict[str, Any]:
     if not isinstance(request.data, dict):
         raise ManagementError(400, "invalid body")
     return request.data
+
+
+def read_body(request: Request, shape: type[T]) -> T:
+    """The body as ``shape``. Raises ManagementError 400 with what is wrong."""
+    try:
+        return msgspec.convert(request.data, shape)
+    except msgspec.ValidationError as error:
+        raise ManagementError(400, "invalid body", message=str(error)) from error
 
 
 class Unknown(ManagementView):
