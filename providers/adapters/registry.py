@@ -16,6 +16,7 @@ from providers.adapters.gemini_cli import GeminiCli
 from providers.adapters.groq import Groq
 from providers.adapters.iflow import IFlow
 from providers.adapters.kilo import Kilo
+from providers.adapters.kiro import Kiro
 from providers.adapters.minimax import MiniMax
 from providers.adapters.mistral import Mistral
 from providers.adapters.nim import Nim
@@ -48,6 +49,7 @@ ADAPTERS: tuple[Adapter, ...] = (
     MiniMax(),
     Roo(),
     Kilo(),
+    Kiro(),
     Zen(),
     Nim(),
     Vertex(),

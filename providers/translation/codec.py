@@ -87,6 +87,8 @@ class AnswerContext(msgspec.Struct, frozen=True, kw_only=True):
     include_usage: bool = True
     stream: bool = False
     request: Request | None = None
+    upstream_model: str = ""
+    """What was asked for upstream; "" where nobody knows."""
     is_array: bool = False
     """gemini: the client wants its stream as one JSON array, not as events."""
 

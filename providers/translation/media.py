@@ -60,6 +60,8 @@ _SUFFIXES = {
     "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
 }
 
+_TEXT_TYPES = frozenset({"application/json", "application/xml", "application/yaml", "application/x-yaml"})
+
 
 def is_data_url(url: str) -> bool:
     return url[:5].lower() == "data:"
@@ -128,3 +130,13 @@ def sniff_mime(base64_text: str, filename: str | None = None) -> str | None:
 
 def mime_of_filename(filename: str) -> str | None:
     return _SUFFIXES.get(filename.rpartition(".")[2].lower())
+
+
+def inline_text(mime: str | None, data: str | None) -> str | None:
+    """The text of an inline document of a textual type, None for others and for what is not UTF-8."""
+    if data is None or mime is None or not (mime.startswith("text/") or mime in _TEXT_TYPES):
+        return None
+    try:
+        return base64.b64decode(data).decode()
+    except (binascii.Error, ValueError):
+        return None

@@ -283,6 +283,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     audio_in: int | None = None
     audio_out: int | None = None
     total: int | None = None
+    is_estimated: bool | None = None
+    """True when a number is the gateway's own guess, because the upstream gave none."""
 
     def merged(self, later: Usage) -> Usage:
         """Numbers in a stream are cumulative: ``later`` wins where it says something. Never adds."""

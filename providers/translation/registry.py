@@ -8,6 +8,8 @@ from providers.translation.codecs.claude.codec import CODEC as CLAUDE
 from providers.translation.codecs.gemini import passthrough as gemini_passthrough
 from providers.translation.codecs.gemini.codec import CODEC as GEMINI
 from providers.translation.codecs.gemini.framing import FRAMING as GEMINI_ARRAY
+from providers.translation.codecs.kiro.codec import CODEC as KIRO
+from providers.translation.codecs.kiro.framing import FRAMING as EVENT_STREAM
 from providers.translation.codecs.openai import passthrough as openai_passthrough
 from providers.translation.codecs.openai.codec import CODEC as OPENAI
 from providers.translation.codecs.responses import passthrough as responses_passthrough
@@ -22,7 +24,7 @@ CODECS: dict[Format, Codec] = {
     Format.GEMINI: GEMINI,
 }
 
-UPSTREAM_CODECS: dict[Format, UpstreamCodec] = {**CODECS}
+UPSTREAM_CODECS: dict[Format, UpstreamCodec] = {**CODECS, Format.KIRO: KIRO}
 """Whom an upstream can be spoken to with: ``CODECS``, and the formats that no client speaks."""
 
 PASSTHROUGHS: dict[Format, Passthrough] = {
@@ -32,5 +34,5 @@ PASSTHROUGHS: dict[Format, Passthrough] = {
     Format.GEMINI: gemini_passthrough,
 }
 
-FRAMINGS: dict[Format, Framing] = {Format.GEMINI: GEMINI_ARRAY}
+FRAMINGS: dict[Format, Framing] = {Format.GEMINI: GEMINI_ARRAY, Format.KIRO: EVENT_STREAM}
 """Where a stream comes as something else than server-sent events."""

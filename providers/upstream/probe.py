@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from providers.adapters.addresses import check_base_url
-from providers.adapters.base import Adapter, Call, CatalogueModel, UpstreamRequest
+from providers.adapters.base import Adapter, Call, CatalogueModel, Operation, UpstreamRequest
 from providers.adapters.registry import adapter_for
 from providers.errors import UpstreamError, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
 from providers.upstream.client import UpstreamClient
@@ -134,7 +134,7 @@ async def _ask(
     if chosen is None:
         return status, models, _WITHOUT_MODEL if status in _NO_LIST else None
     answer = await _fetch(client, adapter, entry, _generation(adapter, entry, chosen))
-    if answer.status < 400 and _ANSWER_FIELD[adapter.speaks] in _object(answer.body):
+    if answer.status < 400 and _is_answer(adapter, entry, chosen, answer.body):
         return answer.status, models, None
     return answer.status, models, _words_of(_classified(adapter, answer))
 
@@ -158,10 +158,21 @@ async def _fetch(
         await response.close()
 
 
+def _is_answer(adapter: Adapter, entry: CredentialEntry, model: str, body: bytes) -> bool:
+    """Whether a 200 holds an answer. A stream proves it by being one: errors come as JSON."""
+    format_ = adapter.formats(entry, model)[0]
+    if adapter.only_streams(entry, Operation.GENERATE, model):
+        return bool(body) and not _object(body)
+    return _ANSWER_FIELD[format_] in _object(body)
+
+
 def _generation(adapter: Adapter, entry: CredentialEntry, model: str) -> UpstreamRequest:
     upstream_model = dict(adapter.default_mappings).get(model, model)
     question = "Say ok."
-    match adapter.speaks:
+    format_ = adapter.formats(entry, upstream_model)[0]
+    streams = adapter.only_streams(entry, Operation.GENERATE, upstream_model)
+    body: dict[str, object]
+    match format_:
         case Format.OPENAI:
             # The newer models count their thinking against the limit and refuse one that leaves no answer.
             legacy = adapter.capabilities(upstream_model).legacy_max_tokens
@@ -175,8 +186,24 @@ def _generation(adapter: Adapter, entry: CredentialEntry, model: str) -> Upstrea
         case Format.GEMINI:
             contents = [{"role": "user", "parts": [{"text": question}]}]
             body = {"contents": contents, "generationConfig": {"maxOutputTokens": 1}}
+        case Format.KIRO:
+            message = {"content": question, "modelId": "auto", "origin": "AI_EDITOR"}
+            state = {
+                "chatTriggerType": "MANUAL",
+                "currentMessage": {"userInputMessage": message},
+                "history": [],
+            }
+            body = {"conversationState": state}
+    if streams and format_ in (Format.OPENAI, Format.RESPONSES, Format.CLAUDE):
+        body["stream"] = True
     return adapter.request(
-        Call(credential=entry, model=upstream_model, body=msgspec.json.encode(body), stream=False)
+        Call(
+            credential=entry,
+            model=upstream_model,
+            body=msgspec.json.encode(body),
+            stream=streams,
+            format=format_,
+        )
     )
 
 

@@ -160,7 +160,7 @@ class _Rest(NamedTuple):
 
 def _rest_of(error: UpstreamError, kind: RefusalKind, history: History, rules: CoolingRules) -> _Rest | None:
     if kind in FIXED_S:
-        return _Rest(FIXED_S[kind])
+        return _Rest(max(FIXED_S[kind], _named_window_s(error)))
     asked = _asked_delay_s(error)
     if kind in QUOTA_CAUSES:
         least = CHALLENGE_MINIMUM_S if kind is RefusalKind.CHALLENGE else 0.0
@@ -185,6 +185,12 @@ def _transient_rest(history: History, rules: CoolingRules, asked: float | None) 
 
 def _quota_step(level: int) -> float:
     return HALF_HOUR_S if level >= LAST_STEP else 2.0 ** (level - 1)
+
+
+def _named_window_s(error: UpstreamError) -> float:
+    """The rest that the provider itself sets an end to (a suspension for a day), else 0."""
+    names_window = isinstance(error, UpstreamRefused) and error.refusal.names_quota_window
+    return (_asked_delay_s(error) or 0.0) if names_window else 0.0
 
 
 def _asked_delay_s(error: UpstreamError) -> float | None:

@@ -41,6 +41,8 @@ from routing.proxy.delivery import (
 
 MAX_ERROR_BYTES = 1024 * 1024
 STREAM = "text/event-stream"
+ESTIMATE = (b"x-cliproxy-estimate", b"true")
+"""On a whole answer whose token numbers are the gateway's own guess."""
 SHORTEST_SECRET = 6
 """Shorter values are placeholders of local servers; taking them out would mangle words."""
 
@@ -184,6 +186,7 @@ class Attempt:
             include_usage=ask.parsed.include_usage,
             stream=ask.parsed.stream,
             request=ask.request,
+            upstream_model=self._candidate.model,
             is_array=ask.parsed.is_array,
         )
 
@@ -210,7 +213,12 @@ class Attempt:
 
     def _encoded_answer(self, answer: Response) -> WholeAnswer:
         encoded = CODECS[self._ask.format].encode_response(answer, self._context())
-        return WholeAnswer(body=msgspec.json.encode(encoded), usage=answer.usage)
+        is_estimated = answer.usage is not None and answer.usage.is_estimated
+        return WholeAnswer(
+            body=msgspec.json.encode(encoded),
+            usage=answer.usage,
+            headers=(ESTIMATE,) if is_estimated else (),
+        )
 
     async def _collected(self, response: UpstreamResponse) -> WholeAnswer:
         """A whole answer put together from a stream: the upstream does nothing else."""
@@ -270,7 +278,9 @@ class Attempt:
         return response.chunks() if unwrapper is None else _bare(response.chunks(), unwrapper)
 
     async def _stream(self, response: UpstreamResponse) -> Delivery:
-        if STREAM not in response.headers.get("content-type", STREAM):
+        framing = FRAMINGS.get(self._format)
+        is_framed = framing is not None and framing.is_always
+        if is_framed or STREAM not in response.headers.get("content-type", STREAM):
             return await self._unstreamed(response)
         chunks = self._chunks(response)
         first = await _first_of(chunks)

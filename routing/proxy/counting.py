@@ -17,14 +17,12 @@ from providers.translation.registry import CODECS
 from providers.translation.token_estimate import estimate
 from providers.values import Format
 from routing.outgoing import Ask
-from routing.proxy.attempt import Attempt, WholeAnswer
+from routing.proxy.attempt import ESTIMATE, Attempt, WholeAnswer
 from routing.proxy.delivery import Delivery
 from routing.proxy.exchange import Exchange
 
 CANNOT_COUNT = frozenset({404, 405, 501})
 """What look-alike servers answer that speak the format but have no counter."""
-
-ESTIMATE = (b"x-cliproxy-estimate", b"true")
 
 _ANSWERS: dict[Format, Callable[[int], dict[str, Any]]] = {
     Format.CLAUDE: lambda tokens: {"input_tokens": tokens},

@@ -61,6 +61,8 @@ class Record:
         if self.is_written:
             return
         self.is_written = True
+        if self.usage is not None and self.usage.is_estimated and self.attempts:
+            self.attempts[-1]["usage"] = "estimated"
         if self.client is not None:
             ledger.append(self._line(status, outcome, duration_ms, error_code))
         if logger.isEnabledFor(logging.INFO):
@@ -107,6 +109,8 @@ class Record:
             text += f" provider={served.credential.provider_key} credential={served.credential.id}"
         if usage is not None:
             text += f" in={usage.input_total} out={usage.output_total}"
+            if usage.is_estimated:
+                text += " estimated=true"
         if error_code:
             text += f" error={quoted(error_code)}"
         logger.log(logging.INFO if status < 500 else logging.WARNING, "%s", text)

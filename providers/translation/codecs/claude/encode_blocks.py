@@ -7,9 +7,6 @@ reported, because Anthropic verifies signatures.
 
 from __future__ import annotations
 
-import base64
-import binascii
-
 from providers.translation import media, names
 from providers.translation.codec import Untranslatable
 from providers.translation.codecs.claude import citations
@@ -35,8 +32,6 @@ Block = dict[str, Json]
 
 _IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 """The four that ``image.source`` accepts (SDK type ``Base64ImageSource``)."""
-
-_TEXT_TYPES = frozenset({"application/json", "application/xml", "application/yaml", "application/x-yaml"})
 
 
 class Encoding:
@@ -214,7 +209,7 @@ def _image(part: Media, mime: str | None, where: str) -> Block:
 def _document(part: Media, mime: str | None, where: str) -> Block:
     source = _reference(part)
     if source is None:
-        text = part.text if part.text is not None else _text_of(part, mime)
+        text = part.text if part.text is not None else media.inline_text(mime, part.data)
         if text is not None:
             source = {"type": "text", "media_type": "text/plain", "data": text}
         elif part.data and mime in ("application/pdf", None):
@@ -235,13 +230,3 @@ def _reference(part: Media) -> Block | None:
     if part.file_id is not None:
         return {"type": "file", "file_id": part.file_id}
     return None
-
-
-def _text_of(part: Media, mime: str | None) -> str | None:
-    """The text of an inline document of a textual type, None for others and for what is not UTF-8."""
-    if part.data is None or mime is None or not (mime.startswith("text/") or mime in _TEXT_TYPES):
-        return None
-    try:
-        return base64.b64decode(part.data).decode()
-    except (binascii.Error, ValueError):
-        return None

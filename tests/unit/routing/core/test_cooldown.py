@@ -107,3 +107,15 @@ def test_only_faults_of_the_request_stop_the_rotation():
     stopping = {kind for kind in RefusalKind if stops(refused(kind))}
     assert stopping == {RefusalKind.REQUEST, RefusalKind.CONTEXT_LENGTH, RefusalKind.CONTENT_FILTER}
     assert not stops(unreachable())
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        ({"retry_after_s": 86_400.0, "names_quota_window": True}, 86_400.0),
+        ({"retry_after_s": 60.0, "names_quota_window": True}, 1_800.0),
+        ({"retry_after_s": 86_400.0}, 1_800.0),
+    ],
+)
+def test_a_suspension_with_an_end_of_its_own_rests_that_long(asked, seconds):
+    assert rest_after(refused(RefusalKind.PAYMENT, status=403, **asked)) == seconds

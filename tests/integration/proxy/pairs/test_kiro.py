@@ -1,0 +1,125 @@
+"""Kiro behind the vendors' own SDKs: text, tools, streams, usage, and streams that break."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from aiohttp import web
+
+from providers.translation.codecs.kiro.framing import MEDIA_TYPE
+from providers.values import Format
+from tests.integration.proxy.pairs.clients import Failure, Question
+from tests.integration.proxy.upstream_double import answers
+from tests.unit.providers.translation.codecs.kiro.wire import CALL, HELLO, exception, said
+
+TEXT = "Hello, Wörld"
+
+
+def event_stream(*pieces, cut=False, content_type=MEDIA_TYPE):
+    async def script(request, call):
+        response = web.StreamResponse(headers={"content-type": content_type})
+        await response.prepare(request)
+        for piece in pieces:
+            await response.write(piece)
+        if cut and request.transport is not None:
+            request.transport.abort()
+        return response
+
+    return script
+
+
+@pytest.fixture
+def kiro(proxy, upstream):
+    return proxy.offer(
+        "m",
+        upstream.url,
+        "kiro-claude-sonnet-4-5",
+        adapter="kiro",
+        channel="kiro",
+        account={"email": "a@b.c"},
+    )
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_text_and_usage(client, upstream, proxy, kiro, stream):
+    upstream.then(event_stream(*HELLO))
+    heard = await client.ask(Question(), stream=stream)
+    assert (heard.text, heard.stop, heard.output) == (TEXT, "end", 7)
+    assert proxy.line.input_tokens == 120
+    sent = upstream.calls[0]
+    assert sent.path == "/generateAssistantResponse"
+    message = sent.json["conversationState"]["currentMessage"]["userInputMessage"]
+    assert message["content"].endswith("Hi there")
+    assert "Be brief." in message["content"]
+    assert message["modelId"] == "claude-sonnet-4.5"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_tool_is_called_and_answered(client, upstream, proxy, kiro, stream):
+    upstream.then(event_stream(*CALL))
+    question = Question(with_tools=True, with_history=True, with_image=client.format is not Format.RESPONSES)
+    heard = await client.ask(question, stream=stream)
+    assert heard.calls == [("get_weather", {"city": "Paris"})]
+    assert heard.stop == "calls"
+    state = upstream.calls[0].json["conversationState"]
+    results = state["currentMessage"]["userInputMessage"]["userInputMessageContext"]["toolResults"]
+    assert [result["content"][0]["text"] for result in results] == ["rain", "sun"] or len(results) == 2
+    assert proxy.line.attempts[0]["usage"] == "estimated"
+
+
+async def test_a_stream_in_single_bytes_reads_the_same(client, upstream, kiro):
+    whole = b"".join(HELLO)
+    upstream.then(event_stream(*(whole[i : i + 1] for i in range(len(whole))), content_type="text/plain"))
+    assert (await client.ask(Question(), stream=True)).text == TEXT
+
+
+def broken(kind):
+    whole = b"".join(HELLO)
+    damaged = bytearray(whole)
+    damaged[len(HELLO[0]) + 40] ^= 1
+    return {
+        "damaged": event_stream(bytes(damaged)),
+        "cut inside": event_stream(whole[: len(HELLO[0]) + 30]),
+        "dropped": event_stream(whole[: len(HELLO[0])], cut=True),
+        "exception": event_stream(HELLO[0], exception("InternalServerException", message="Broken")),
+    }[kind]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("kind", ["damaged", "cut inside", "dropped", "exception"])
+async def test_a_broken_stream_is_an_error_and_never_a_clean_end(client, upstream, kiro, kind, stream):
+    upstream.then(broken(kind))
+    with pytest.raises(Failure):
+        await client.ask(Question(), stream=stream)
+
+
+async def test_an_account_that_is_spent_makes_room_for_another(client, upstream, proxy, kiro):
+    proxy.offer("m", upstream.url, "kiro-claude-sonnet-4-5", adapter="kiro", channel="kiro")
+    spent = {"message": "You have reached the limit.", "reason": "MONTHLY_REQUEST_COUNT"}
+    upstream.then(answers(402, spent), event_stream(*HELLO))
+    assert (await client.ask(Question())).text == TEXT
+    signed = [call.headers["authorization"] for call in upstream.calls]
+    assert len(set(signed)) == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_exception_before_the_first_word_is_tried_elsewhere(client, upstream, proxy, kiro, stream):
+    proxy.offer("m", upstream.url, "kiro-claude-sonnet-4-5", adapter="kiro", channel="kiro")
+    slow = exception("ThrottlingException", message="Slow")
+    upstream.then(event_stream(slow), event_stream(*HELLO))
+    assert (await client.ask(Question(), stream=stream)).text == TEXT
+
+
+async def test_a_refusal_comes_in_the_clients_format(client, upstream, kiro):
+    upstream.then(answers(400, {"message": "x", "reason": "CONTENT_LENGTH_EXCEEDS_THRESHOLD"}))
+    with pytest.raises(Failure) as caught:
+        await client.ask(Question())
+    assert caught.value.status == 400
+
+
+async def test_an_estimate_is_marked_in_the_head(proxy, upstream, kiro):
+    upstream.then(event_stream(said("Hi")))
+    answer = await proxy.chat()
+    assert answer.headers["x-cliproxy-estimate"] == "true"
+    assert json.loads(answer.content)["usage"]["completion_tokens"] == 1
