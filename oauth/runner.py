@@ -32,6 +32,7 @@ from oauth.flows.errors import LoginDenied, LoginExpired, OAuthError
 from oauth.local_port import LocalPorts, PortBusy
 from oauth.models import AttemptStatus, AttemptStep
 from providers.secrets import SecretsError
+from providers.upstream.client import UpstreamClient
 
 logger = logging.getLogger("oauth")
 
@@ -40,6 +41,7 @@ T = TypeVar("T")
 MOST_AT_ONCE = 100
 """Attempts driven by one process; each is a task and, now and then, a request."""
 HEARTBEAT_S = 4.0
+STOP_WITHIN_S = 5.0
 LOOKS_EVERY_S = 1.0
 """How often the row is looked at for a callback that another process received."""
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -75,6 +77,8 @@ class LoginRunner:
         self._database = ThreadPoolExecutor(2, thread_name_prefix="logins")
         self._ports = LocalPorts(self._deliver)
         self._watchers: dict[uuid.UUID, set[Callable[[], None]]] = {}
+        self._thread: threading.Thread | None = None
+        self._client: UpstreamClient | None = None
         self._driver: Driver | None = None
         self._ended: deque[_Job] = deque(maxlen=MOST_AT_ONCE)
         """A job may end before anybody waits for it."""
@@ -132,14 +136,22 @@ class LoginRunner:
         """Interrupt what is under way and say so in its rows; for the end of the process."""
         with self._lock:
             loop, self._loop = self._loop, None
-            jobs = list(self._jobs.values())
-        if loop is None or self._pid != os.getpid():
+            thread, self._thread = self._thread, None
+        if loop is None or thread is None or self._pid != os.getpid():
             return
-        for job in jobs:
-            loop.call_soon_threadsafe(job.interrupt)
-        for job in jobs:
-            job.has_ended.wait(3.0)
-        loop.call_soon_threadsafe(loop.stop)
+        asyncio.run_coroutine_threadsafe(self._end(), loop).add_done_callback(
+            lambda _: loop.call_soon_threadsafe(loop.stop)
+        )
+        thread.join(STOP_WITHIN_S)
+
+    async def _end(self) -> None:
+        own = asyncio.current_task()
+        tasks = [task for task in asyncio.all_tasks() if task is not own]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._client is not None:
+            await self._client.close()
 
     # --- on the runner's thread -------------------------------------------------------------------
 
@@ -148,8 +160,11 @@ class LoginRunner:
         if self._loop is None or self._pid != os.getpid():
             self._loop = asyncio.new_event_loop()
             self._pid = os.getpid()
-            self._driver = None  # its connections belong to one loop
-            threading.Thread(target=_serve_loop, args=(self._loop,), name="logins-loop", daemon=True).start()
+            self._client = self._driver = None  # connections belong to one loop
+            self._thread = threading.Thread(
+                target=_serve_loop, args=(self._loop,), name="logins-loop", daemon=True
+            )
+            self._thread.start()
             asyncio.run_coroutine_threadsafe(self._keep_alive(), self._loop)
         return self._loop
 
@@ -157,7 +172,8 @@ class LoginRunner:
         job.task = asyncio.current_task()
         try:
             if self._driver is None:
-                self._driver = Driver(own_client())
+                self._client = own_client()
+                self._driver = Driver(self._client)
             grant = await self._driver.run(job.order.flow, job)
             order = job.order
             await self.in_database(lambda: attempts.complete(order.attempt_id, order.channel, grant))

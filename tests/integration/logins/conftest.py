@@ -1,4 +1,4 @@
-"""A gateway whose vendors are ours, and a member of staff in front of it; both for a whole module."""
+"""A gateway whose vendors are ours, and a member of staff in front of it; both for all tests here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.integration.logins.vendor import Vendor, running_vendor
 from tests.processes import Gateway, running_gateways
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def vendor() -> Iterator[Vendor]:
     with running_vendor() as vendor:
         yield vendor
@@ -27,7 +27,7 @@ def patient(request: pytest.FixtureRequest) -> None:
         vendor.slow_downs, vendor.life_s, vendor.start_status = 0, 600, 200
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def logins(vendor: Vendor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A running gateway without a configuration file."""
     environment = {
@@ -41,7 +41,7 @@ def logins(vendor: Vendor, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         assert not re.search(r"canary-\w+", gateway.log)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def admin(logins: Gateway) -> Iterator[Person]:
     with httpx.Client(base_url=logins.url, timeout=20) as browser:
         person = Person(browser)
@@ -49,7 +49,7 @@ def admin(logins: Gateway) -> Iterator[Person]:
         yield person
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def manager(logins: Gateway) -> Iterator[httpx.Client]:
     """Holds the management key."""
     key = {"Authorization": "Bearer management-key-0001"}

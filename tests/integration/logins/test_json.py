@@ -142,20 +142,16 @@ def test_kiros_refresh_token_by_key(logins: Gateway):
 
 
 def test_kiros_start_link_for_a_person(admin: Person, vendor: Vendor):
-    first = admin.get(
-        "/v0/oauth/kiro/start?method=idc&startUrl=https://d-1.awsapps.com/start&region=eu-west-1"
-    )
-    assert first.headers["location"].startswith("/v0/oauth/kiro?new=1&method=idc")
-    form = admin.get(first.headers["location"]).text
+    link = "/v0/oauth/kiro/start?method=idc&startUrl=https://d-1.awsapps.com/start&region=eu-west-1"
+    foreign = admin.browser.get(link, headers={"Sec-Fetch-Site": "cross-site"})
+    assert foreign.headers["location"].startswith("/v0/oauth/kiro?new=1&method=idc")
+    form = admin.get(foreign.headers["location"]).text
     assert 'value="https://d-1.awsapps.com/start"' in form
-    attempt = admin.connect()
+    attempt = admin.connect()  # accepts the terms
     admin.post(f"{attempt.path}/cancel")
-    started = admin.get("/v0/oauth/kiro/start?method=builder-id")  # the terms were accepted just now
-    page = admin.get(started.headers["location"])
-    assert 'id="user-code"' in page.text
+    started = admin.get("/v0/oauth/kiro/start?method=builder-id")
+    assert 'id="user-code"' in admin.get(started.headers["location"]).text
     admin.post(f"{started.headers['location']}/cancel")
-    foreign = admin.browser.get("/v0/oauth/kiro/start", headers={"Sec-Fetch-Site": "cross-site"})
-    assert foreign.headers["location"].startswith("/v0/oauth/kiro?new=1")
     assert admin.get("/v0/oauth/kiro/start?method=github").status_code == 400
     vendor.start_status = 500
     refused = admin.get("/v0/oauth/kiro/start")

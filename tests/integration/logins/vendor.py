@@ -19,6 +19,8 @@ from itertools import count
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
+from tests.processes import free_port
+
 PAGE = (
     '<!doctype html><html lang="en"><title>Vendor</title>'
     '<body style="font-family:sans-serif"><h1>{title}</h1>{body}</body></html>'
@@ -45,6 +47,8 @@ class Vendor:
     """So many polls are answered with ``slow_down`` first."""
     life_s: int = 600
     start_status: int = 200
+    callback_port: int = field(default_factory=free_port)
+    """The channel claude's local port."""
     accounts: Iterator[int] = field(default_factory=lambda: count(1))
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -67,6 +71,7 @@ class Vendor:
             "CLIPROXY_OAUTH_GITHUB_COPILOT_USER_URL": f"{self.url}/github/user",
             "CLIPROXY_OAUTH_GITHUB_COPILOT_COPILOT_TOKEN_URL": f"{self.url}/github/copilot",
             "CLIPROXY_OAUTH_GITHUB_COPILOT_POLL_MINIMUM_S": "0.1",
+            "CLIPROXY_OAUTH_CLAUDE_CALLBACK_PORT": str(self.callback_port),
             "CLIPROXY_OAUTH_CLAUDE_AUTHORIZE_URL": f"{self.url}/authorize",
             "CLIPROXY_OAUTH_CLAUDE_TOKEN_URL": f"{self.url}/claude/token",
             "CLIPROXY_OAUTH_CLAUDE_PROFILE_URL": f"{self.url}/claude/profile",
@@ -189,10 +194,9 @@ class Handler(BaseHTTPRequestHandler):
         self._json(200, {**tokens, "expires_in": 3600, "account": account})
 
     def _who(self) -> str:
-        """Whose token it is: the end of the bearer token."""
-        return (
-            self.headers.get("Authorization", "").rpartition(" ")[2].removeprefix("canary-access-") or "who"
-        )
+        """A name for whose token it is, which does not tell the token."""
+        token = self.headers.get("Authorization", "").rpartition(" ")[2]
+        return f"user-{hashlib.sha256(token.encode()).hexdigest()[:8]}"
 
     def _json(self, status: int, content: Any) -> None:
         self._send(status, "application/json", json.dumps(content).encode())
