@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from management_api.config import channels, parts
+from management_api.config import channels, document, parts
 from management_api.config.blocks import read_blocks
 from management_api.config.document import Document
 from management_api.config.fields import Fields, Reader
 from management_api.config.keys import DISGUISE_TOP
 from management_api.config.logins import read_logins
-from management_api.config.problems import Findings, Problem
+from management_api.config.problems import ConfigRefused, Findings, Problem, errors
 from management_api.config.provider_map import read_map
 from management_api.config.settings import read_settings
 from management_api.config.values import (
@@ -26,10 +26,10 @@ from management_api.config.values import (
 )
 
 
-def read(document: Document, environ: Mapping[str, str]) -> tuple[GatewayConfig, list[Problem]]:
-    """What ``document`` says, and every problem by line. With an error among them, do not apply it."""
-    findings = Findings(document.source)
-    fields = Fields(document.root, "", 1, Reader(findings, environ))
+def read(file: Document, environ: Mapping[str, str]) -> tuple[GatewayConfig, list[Problem]]:
+    """What ``file`` says, and every problem by line. With an error among them, do not apply it."""
+    findings = Findings(file.source)
+    fields = Fields(file.root, "", 1, Reader(findings, environ))
     host = fields.text("host") if fields.has("host") else None
     port = fields.integer("port", 0, 65535) or None
     config = GatewayConfig(
@@ -41,10 +41,18 @@ def read(document: Document, environ: Mapping[str, str]) -> tuple[GatewayConfig,
         providers=_providers(fields, environ),
         channel_aliases=channels.aliases(fields),
         channel_exclusions=channels.exclusions(fields),
-        content_hash=document.content_hash,
+        content_hash=file.content_hash,
     )
     fields.finish(DISGUISE_TOP)
     return config, findings.in_order()
+
+
+def accept(content: bytes, source: str, environ: Mapping[str, str]) -> tuple[GatewayConfig, list[Problem]]:
+    """The configuration in ``content`` and its warnings. Raises ConfigRefused with every error."""
+    config, problems = read(document.parse(content, source), environ)
+    if errors(problems):
+        raise ConfigRefused(problems)
+    return config, problems
 
 
 def _port_override(environ: Mapping[str, str], findings: Findings) -> int | None:

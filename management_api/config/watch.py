@@ -107,7 +107,7 @@ class ConfigWatcher:
         if not content.strip():
             return  # caught between truncation and writing, or emptied by mistake
         try:
-            config, problems = startup.check(content, self._path.name, self._environ)
+            config, problems = startup.settle(self._path, content, self._environ)
         except ConfigRefused as refused:
             self._seen = content_hash
             self._fail(str(refused), refused.problems)
@@ -122,8 +122,8 @@ class ConfigWatcher:
             # Without either, this is the first look after ``serve`` applied and reported the same content.
             startup.report(self._path.name, changes, warnings(problems))
         self._warn_of_restart(config)
-        self._seen, self._config = content_hash, config
-        self._succeed(content_hash, tuple(problems))
+        self._seen, self._config = config.content_hash, config
+        self._succeed(config.content_hash, tuple(problems))
 
     def _look_in_thread(self) -> None:
         try:
@@ -134,8 +134,9 @@ class ConfigWatcher:
             connection.close()  # pool threads have no request whose end would return it
 
     def _warn_of_restart(self, config: GatewayConfig) -> None:
-        if self._config and (self._config.host, self._config.port) != (config.host, config.port):
-            logger.warning("%s: host and port take effect at the next start", self._path.name)
+        held = self._config
+        if held and (held.host, held.port, held.tls) != (config.host, config.port, config.tls):
+            logger.warning("%s: host, port and tls take effect at the next start", self._path.name)
 
     def _warn_once(self, message: str) -> None:
         if message != self._warned:

@@ -230,7 +230,7 @@ def test_another_port_is_told_to_need_a_restart(path, caplog):
     watcher = ConfigWatcher(path, applied=startup.load_and_apply(path, {}), environ={})
     path.write_text(f"port: 9\n{ONE}")
     watcher.look()
-    assert "host and port take effect at the next start" in caplog.text
+    assert "host, port and tls take effect at the next start" in caplog.text
 
 
 def test_a_database_that_cannot_be_written_is_tried_again(path):
