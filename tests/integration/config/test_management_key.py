@@ -5,7 +5,7 @@ from __future__ import annotations
 import bcrypt
 import pytest
 
-from management_api.config import startup
+from management_api.config import editing, startup
 from management_api.config.watch import ConfigWatcher
 from routing.models import GatewaySettings
 
@@ -65,9 +65,9 @@ def test_a_file_that_cannot_be_written_is_used_as_it_is(tmp_path, monkeypatch, c
     file.write_text(FILE, encoding="utf-8")
 
     def refuse(path, content):
-        raise startup.editing.CannotWrite("read-only file system")
+        raise editing.CannotWrite("read-only file system")
 
-    monkeypatch.setattr(startup.editing, "_replace", refuse)
+    monkeypatch.setattr(editing, "_replace", refuse)
     startup.load_and_apply(file, {})
     assert bcrypt.checkpw(b"hunter2", row().management_key_hash.encode())
     assert "keeps its management key in plain text: read-only file system" in caplog.text
