@@ -7,6 +7,7 @@ everywhere, transient faults climb a ladder).
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import msgspec
@@ -130,6 +131,14 @@ def history_after(
         message=error.message[:500],
     )
     return History(level=history.level + rest.level, faults=history.faults + rest.faults, cooldown=cooldown)
+
+
+def history_of(cooldown: Cooldown) -> History:
+    """What to remember of a cooldown that outlived its process: the ladder's step that its length tells."""
+    step = min(round(math.log2(max(cooldown.until - cooldown.since, 1.0))) + 1, LAST_STEP)
+    if cooldown.is_quota:
+        return History(level=step, cooldown=cooldown)
+    return History(faults=step if cooldown.is_transient else 0, cooldown=cooldown)
 
 
 def _is_alike(running: Cooldown, kind: RefusalKind) -> bool:

@@ -23,6 +23,16 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """Reserved until the request ends."""
 
 
+class Ticket(msgspec.Struct, frozen=True, kw_only=True):
+    """Claims that were taken, for the one who gives them back. ``lease`` and ``shared_at`` are of the state
+    that made it."""
+
+    claims: tuple[Claim, ...]
+    taken_at: float
+    lease: str = ""
+    shared_at: float = 0.0
+
+
 class Left(msgspec.Struct, frozen=True, kw_only=True):
     """The tightest window of one kind: what may still come, and the seconds until it is empty again."""
 
@@ -103,14 +113,14 @@ class RoutingState(Protocol):
         """0 when ``scope`` (``credential:7``, ``provider:3``, ``client:2``) may take one more request now,
         else the seconds until a window frees one; ``math.inf`` where only an ending request can."""
 
-    async def admit(self, claims: tuple[Claim, ...], now: float) -> float:
-        """Take all of ``claims`` and return 0, or take none and return the seconds until all may be taken
-        (``math.inf`` as above). Each taken claim counts one request, reserves its tokens, and holds one of
-        the places at once until ``give_back``. Waits no longer than a fraction of a second."""
+    async def admit(self, claims: tuple[Claim, ...], now: float) -> Ticket | float:
+        """Take all of ``claims``, or none and return the seconds until all may be taken (``math.inf`` as
+        above). Each taken claim counts one request, reserves its tokens, and holds one of the places at once
+        until ``give_back``. Waits no longer than a fraction of a second."""
 
-    def give_back(self, claims: tuple[Claim, ...], taken_at: float, tokens: int, now: float) -> None:
-        """The request that took ``claims`` at ``taken_at`` ended; ``tokens`` are what it used, input and
-        output, and count in place of the reserved ones."""
+    def give_back(self, ticket: Ticket, tokens: int, now: float) -> None:
+        """The request that took ``ticket`` ended; ``tokens`` are what it used, input and output, and count in
+        place of the reserved ones."""
 
     def allowance(self, scope: str, limits: Limits, now: float) -> Allowance:
         """What ``scope`` has left."""

@@ -25,7 +25,7 @@ from routing.core.limits import (
     words,
 )
 from routing.core.resolve import Resolution
-from routing.core.state import Allowance, Claim, Left, RoutingState
+from routing.core.state import Allowance, Claim, Left, RoutingState, Ticket
 from routing.core.table import ClientEntry
 from routing.proxy.wire import Headers
 
@@ -54,10 +54,10 @@ class Holds:
         self._state = state
         self._clock = clock
         self._reserve = 0
-        self._whole: tuple[tuple[Claim, ...], float] | None = None
-        """What the exchange itself holds, and since when: its client key's claim."""
-        self._attempt: tuple[tuple[Claim, ...], float] | None = None
-        self._served: list[tuple[tuple[Claim, ...], float]] = []
+        self._whole: Ticket | None = None
+        """What the exchange itself holds: its client key's claim."""
+        self._attempt: Ticket | None = None
+        self._served: list[Ticket] = []
         """Of the attempts that answered: held until the answer is through."""
         self._shown: tuple[Claim, ...] = ()
 
@@ -94,7 +94,7 @@ class Holds:
         if has_answered:
             self._served.append(attempt)
         else:
-            self._state.give_back(*attempt, 0, self._clock())
+            self._state.give_back(attempt, 0, self._clock())
 
     def show(self, resolution: Resolution) -> None:
         """Where nobody has room, the headers tell of who has it first."""
@@ -111,11 +111,11 @@ class Holds:
             return
         now = self._clock()
         tokens = _total(usage, self._reserve)
-        for claims, taken_at in served:
-            self._state.give_back(claims, taken_at, tokens // len(served), now)
+        for ticket in served:
+            self._state.give_back(ticket, tokens // len(served), now)
         if whole is not None:
             has_used = usage is not None or bool(served)
-            self._state.give_back(*whole, tokens if has_used else 0, now)
+            self._state.give_back(whole, tokens if has_used else 0, now)
 
     def headers(self, dialect: Format) -> Headers:
         """What is left, in the spelling that clients of ``dialect`` read; nothing where no limit holds."""
@@ -128,20 +128,19 @@ class Holds:
 
     async def _taken(
         self, claims: tuple[Claim, ...], refusal: Callable[[float], GatewayError]
-    ) -> tuple[tuple[Claim, ...], float] | None:
-        """``claims`` and the moment they were taken, after a wait where they allow one."""
+    ) -> Ticket | None:
+        """The ticket for ``claims``, after a wait where they allow one."""
         if not claims:
             return None
         give_up = time.monotonic() + longest_wait_s(claims)
         while True:
-            now = self._clock()
-            wait = await self._state.admit(claims, now)
-            if wait <= 0:
-                return claims, now
+            found = await self._state.admit(claims, self._clock())
+            if isinstance(found, Ticket):
+                return found
             left = give_up - time.monotonic()
-            if left <= 0 or (wait > left and wait != math.inf):
-                raise refusal(wait)
-            await asyncio.sleep(min(wait if wait != math.inf else POLL_S, left))
+            if left <= 0 or (found > left and found != math.inf):
+                raise refusal(found)
+            await asyncio.sleep(min(found if found != math.inf else POLL_S, left))
 
 
 def _total(usage: Usage | None, reserved: int) -> int:

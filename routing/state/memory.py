@@ -5,12 +5,14 @@ Touched from one event loop only, so it needs no lock.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import defaultdict
+from typing import Any
 
 from providers.values import Limits
-from routing.core.cooldown import Cooldown, History
-from routing.core.state import Allowance, Claim
+from routing.core.cooldown import Cooldown, History, history_of
+from routing.core.state import Allowance, Claim, Ticket
 from routing.state.windows import Windows
 
 NEVER = History()
@@ -18,6 +20,8 @@ NOTHING: dict[str, History] = {}
 MOST_MODELS = 1000
 """Of one credential: beyond it, what rested and rests no more is forgotten. Clients choose the names of
 models where any is passed on."""
+MOST_KEYS = 50_000
+"""Rotations, latencies and the like."""
 MOST_BINDINGS = 200_000
 LATENCY_MEMORY_S = 10.0
 """The time constant of the latency average: Finagle's peak EWMA uses the same."""
@@ -45,6 +49,10 @@ class MemoryState:
         """Credentials that worked at least once, so that a first success is news and the next is not."""
         self.changed: set[int] = set()
         """Credentials whose cooldowns changed since the mirror last looked."""
+        self.ended: list[tuple[int, Cooldown]] = []
+        """Cooldowns of a credential that were forgotten since then, by a success or by an admin."""
+        self.proved: set[int] = set()
+        """Credentials that worked for the first time since then."""
 
     def cooldown(self, credential_id: int, model: str, now: float) -> Cooldown | None:
         known = self._histories.get(credential_id)
@@ -61,33 +69,43 @@ class MemoryState:
         return self._histories.get(credential_id, NOTHING).get(model, NEVER)
 
     def record_failure(self, credential_id: int, model: str, history: History) -> None:
+        self._keep_failure(credential_id, model, history)
+        self.changed.add(credential_id)
+
+    def _keep_failure(self, credential_id: int, model: str, history: History) -> None:
         known = self._histories.setdefault(credential_id, {})
         if len(known) >= MOST_MODELS and model not in known:
             _drop_ended(known, history.cooldown.since if history.cooldown else 0.0)
         known[model] = history
-        self.changed.add(credential_id)
 
     def record_success(self, credential_id: int, model: str, now: float, *, was_probe: bool = False) -> None:
         known = self._histories.get(credential_id)
         if known:
-            had = known.pop(model, None) is not None
             wide = known.get("")
             if wide is not None and (was_probe or wide.cooldown is None or wide.cooldown.until <= now):
-                del known[""]
-                had = True
-            if had:
-                self.changed.add(credential_id)
-            if not known:
-                del self._histories[credential_id]
+                self._forget(credential_id, "")
+            if model in known:
+                self._forget(credential_id, model)
         if credential_id not in self._proven:
             self._proven.add(credential_id)
+            self.proved.add(credential_id)
+
+    def _forget(self, credential_id: int, model: str) -> None:
+        known = self._histories.get(credential_id, {})
+        history = known.pop(model, None)
+        if not known:
+            self._histories.pop(credential_id, None)
+        if history is not None:
             self.changed.add(credential_id)
+            if history.cooldown is not None:
+                self.ended.append((credential_id, history.cooldown))
 
     def claim_probe(self, credential_id: int, model: str, now: float, *, peek: bool = False) -> bool:
         rest = self.cooldown(credential_id, model, now)
         if rest is None or self._probed.get((credential_id, rest.model), -math.inf) >= rest.until:
             return False
         if not peek:
+            _make_room(self._probed)
             self._probed[credential_id, rest.model] = rest.until
         return True
 
@@ -95,6 +113,8 @@ class MemoryState:
         if peek:
             return self._turns.get(key, 0)
         turn = self._turns.get(key, 0)
+        if not turn:
+            _make_room(self._turns)
         self._turns[key] = turn + 1
         return turn
 
@@ -102,6 +122,8 @@ class MemoryState:
         return self._served.get(key)
 
     def note_served(self, key: str, credential_id: int) -> None:
+        if key not in self._served:
+            _make_room(self._served)
         self._served[key] = credential_id
 
     def weighted_turn(self, key: str, weights: tuple[tuple[int, int], ...], *, peek: bool = False) -> int:
@@ -114,8 +136,19 @@ class MemoryState:
         chosen = max(running, key=lambda credential_id: (running[credential_id], -credential_id))
         running[chosen] -= sum(weight for _, weight in weights)
         if not peek:
+            if held is None:
+                _make_room(self._weighted)
             self._weighted[key] = weights, running
         return chosen
+
+    def _add_weighted(self, key: str, weights: tuple[tuple[int, int], ...], chosen: dict[int, int]) -> None:
+        """Turns that were taken elsewhere: who was chosen how often."""
+        held = self._weighted.get(key)
+        running = held[1] if held is not None and held[0] == weights else dict.fromkeys(dict(weights), 0)
+        turns, total = sum(chosen.values()), sum(weight for _, weight in weights)
+        for credential_id, weight in weights:
+            running[credential_id] += turns * weight - chosen.get(credential_id, 0) * total
+        self._weighted[key] = weights, running
 
     def binding(self, key: str, now: float) -> int | None:
         held = self._bindings.get(key)
@@ -153,7 +186,9 @@ class MemoryState:
     def note_latency(self, credential_id: int, model: str, seconds: float, now: float) -> None:
         """A slower answer counts at once, a faster one moves the average by and by (peak EWMA)."""
         held = self.latency_s(credential_id, model, now)
-        if held is not None and seconds < held:
+        if held is None:
+            _make_room(self._latency)
+        elif seconds < held:
             since = now - self._latency[credential_id, model][1]
             share = math.exp(-since / LATENCY_MEMORY_S)
             seconds = held * share + seconds * (1 - share)
@@ -166,38 +201,48 @@ class MemoryState:
     def limit_wait_s(self, scope: str, limits: Limits, now: float) -> float:
         return self._windows.wait_s(scope, limits, now)
 
-    async def admit(self, claims: tuple[Claim, ...], now: float) -> float:
+    async def admit(self, claims: tuple[Claim, ...], now: float) -> Ticket | float:
         return self.admit_here(claims, now)
 
-    def admit_here(self, claims: tuple[Claim, ...], now: float) -> float:
+    def admit_here(self, claims: tuple[Claim, ...], now: float) -> Ticket | float:
         """``admit`` by this process's own counts."""
-        wait = max((self._windows.wait_s(claim.scope, claim.limits, now) for claim in claims), default=0.0)
-        if wait <= 0:
-            for claim in claims:
-                self._windows.take(claim.scope, claim.tokens, now)
-        return wait
-
-    def give_back(self, claims: tuple[Claim, ...], taken_at: float, tokens: int, now: float) -> None:
+        wait = max((self.limit_wait_s(claim.scope, claim.limits, now) for claim in claims), default=0.0)
+        if wait > 0:
+            return wait
         for claim in claims:
-            self._windows.give_back(claim.scope, claim.tokens, taken_at, tokens, now)
+            self._windows.take(claim.scope, claim.tokens, now)
+        return Ticket(claims=claims, taken_at=now)
+
+    def give_back(self, ticket: Ticket, tokens: int, now: float) -> None:
+        for claim in ticket.claims:
+            self._windows.give_back(claim.scope, claim.tokens, ticket.taken_at, tokens, now)
 
     def allowance(self, scope: str, limits: Limits, now: float) -> Allowance:
         return self._windows.allowance(scope, limits, now)
 
     def clear(self, credential_id: int, before: float) -> None:
         """Drop the cooldowns of one credential that began before ``before`` (Unix seconds)."""
-        known = self._histories.get(credential_id, {})
-        for model, history in list(known.items()):
+        for model, history in list(self._histories.get(credential_id, {}).items()):
             if history.cooldown is None or history.cooldown.since <= before:
-                del known[model]
-        if not known:
-            self._histories.pop(credential_id, None)
+                self._forget(credential_id, model)
         self.changed.add(credential_id)
+
+    def restore(self, credential_id: int, cooldown: Cooldown) -> None:
+        """Take over a cooldown from before this process began, unless it knows of one itself."""
+        if cooldown.model not in self._histories.get(credential_id, {}):
+            self._keep_failure(credential_id, cooldown.model, history_of(cooldown))
 
     def running(self, credential_id: int, now: float) -> list[Cooldown]:
         """The running cooldowns of one credential, for the mirror."""
         known = self._histories.get(credential_id, NOTHING).values()
         return [found.cooldown for found in known if found.cooldown and found.cooldown.until > now]
+
+
+def _make_room(kept: dict[Any, Any]) -> None:
+    """Before a new key, which may be of a client's choosing: the oldest make room for it."""
+    if len(kept) >= MOST_KEYS:
+        for key in list(itertools.islice(kept, MOST_KEYS // 10)):
+            del kept[key]
 
 
 def _drop_ended(known: dict[str, History], now: float) -> None:
