@@ -10,6 +10,7 @@ import logging
 import sys
 import warnings
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 
@@ -43,6 +44,17 @@ class Environment(environ.Env):  # type: ignore[misc]  # django-environ has no t
             # The value itself is not shown: such a URL holds a password.
             sys.exit(f"{var} must be a URL that begins with sqlite:/// or postgres:// and names a database.")
         return found
+
+    def redis(self, var: str) -> str:
+        """The URL of a Redis, "" when none is named."""
+        value: str = self.str(var, default="").strip()
+        parts = urlsplit(value)
+        if value and not ((parts.scheme in ("redis", "rediss") and parts.hostname) or parts.scheme == "unix"):
+            # The value itself is not shown: such a URL holds a password.
+            sys.exit(
+                f"{var} must be a URL that begins with redis://, rediss:// or unix:// and names a server."
+            )
+        return value
 
     def networks(self, var: str, default: list[str]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
         """Addresses and networks (``10.0.0.5, 192.168.0.0/16``)."""

@@ -39,7 +39,7 @@ class Runtime:
     """Everything that ``start`` starts and ``stop`` stops. ``proxy`` is the hot path's application."""
 
     def __init__(self) -> None:
-        self._state = MemoryState()
+        self._state = _state()
         self._pages = RelayPages()
         self._live = LiveTable(self._state, settings.REFRESH_INTERVAL_S, self._pages.overlaid)
         self._pages.changed = self._live.refresh
@@ -83,6 +83,7 @@ class Runtime:
         return proxy
 
     async def _build(self) -> ProxyApplication:
+        await self._state.start()
         await self._live.start()
         self._spool = Spool(settings.SPOOL_DIR)
         self._writer = UsageWriter(self._spool, settings.USAGE_FLUSH_INTERVAL_S)
@@ -129,12 +130,21 @@ class Runtime:
         if self._client is not None:
             await self._client.close()
         await self._live.stop()
+        await self._state.stop()
         if self._bindings is not None:
             self._bindings.close()
         if self._responses is not None:
             self._responses.close()
         if self._writer is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._writer.stop)
+
+
+def _state() -> MemoryState:
+    if not settings.REDIS_URL:
+        return MemoryState()
+    from routing.state.redis import RedisState  # costs 0.2 s to import, and few need it
+
+    return RedisState(settings.REDIS_URL)
 
 
 def _report(task: asyncio.Task[None]) -> None:

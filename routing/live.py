@@ -15,9 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TypeVar
 
+import msgspec
 from django.db import Error, close_old_connections, connections
 
 from providers.models import Credential, CredentialCooldown, CredentialHealth
+from providers.values import RefusalKind
 from routing import revision, table
 from routing.core.cooldown import Cooldown
 from routing.core.table import EMPTY, RoutingTable
@@ -51,6 +53,7 @@ class LiveTable:
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._cleared: dict[int, float] = {}
+        self._began_at = datetime.now(UTC).timestamp()
         self._is_troubled = False
         self._usual_level = logging.getLogger().level
 
@@ -87,9 +90,14 @@ class LiveTable:
         return self.table
 
     async def start(self) -> None:
-        """Load the table and begin to follow it."""
+        """Load the table, and the cooldowns that shall outlive a restart, and begin to follow it."""
         loop = self._loop = asyncio.get_running_loop()
         self._swap(await loop.run_in_executor(self._executor, _with_connection(table.build)))
+        if self.table.settings.saves_cooldowns:
+            saved = await loop.run_in_executor(self._executor, _with_connection(saved_cooldowns))
+            for credential_id, rest in saved:
+                if rest.since > self._cleared.get(credential_id, 0.0):
+                    self._state.restore(credential_id, rest)
         self._task = loop.create_task(self._follow(), name="routing-table")
 
     async def stop(self) -> None:
@@ -136,15 +144,24 @@ class LiveTable:
         self.swapped(self.table)
 
     async def _mirror(self, loop: asyncio.AbstractEventLoop) -> None:
-        if not self._state.changed:
+        state = self._state
+        if not (state.changed or state.proved):
             return
-        changed, self._state.changed = self._state.changed, set()
+        changed, ended, proved = state.changed, state.ended, state.proved
+        state.changed, state.ended, state.proved = set(), [], set()
         now = datetime.now(UTC).timestamp()
-        rests = {credential_id: self._state.running(credential_id, now) for credential_id in changed}
+        news = News(
+            running={credential_id: state.running(credential_id, now) for credential_id in changed | proved},
+            ended=ended,
+            proved=proved,
+            began_at=self._began_at,
+        )
         try:
-            await loop.run_in_executor(self._executor, _with_connection(lambda: write_cooldowns(rests)))
+            await loop.run_in_executor(self._executor, _with_connection(lambda: write_cooldowns(news)))
         except Error:
-            self._state.changed |= changed
+            state.changed |= changed
+            state.proved |= proved
+            state.ended = ended + state.ended
             raise
 
 
@@ -164,30 +181,80 @@ def _newer_than(seen: int) -> RoutingTable | None:
     return table.build() if revision.current() != seen else None
 
 
-def write_cooldowns(rests: dict[int, list[Cooldown]]) -> None:
-    """Make the mirror rows of these credentials say what ``rests`` says, and their health with them."""
-    known = set(Credential.objects.filter(pk__in=rests).values_list("pk", flat=True))
+class News(msgspec.Struct, frozen=True, kw_only=True):
+    """What one process learnt of credentials since it last wrote it down."""
+
+    running: dict[int, list[Cooldown]]
+    ended: list[tuple[int, Cooldown]]
+    proved: set[int]
+    began_at: float
+    """When the process began: of what is older and not in ``running`` it knows nothing."""
+
+
+def write_cooldowns(news: News) -> None:
+    """Put the news into the mirror rows and the health of their credentials.
+
+    Other processes write there too. So a row goes only when its own cooldown was forgotten here, when it ran
+    out, or when it is older than this process and its credential has now worked; and a row that lasts longer
+    than ours stays.
+    """
+    now = datetime.now(UTC)
+    for credential_id, rest in news.ended:
+        rows = CredentialCooldown.objects.filter(credential_id=credential_id, model=rest.model)
+        rows.filter(since__lte=_moment(rest.since)).delete()
+    known = set(Credential.objects.filter(pk__in=news.running).values_list("pk", flat=True))
     for credential_id in known:
-        wanted = rests[credential_id]
-        stale = CredentialCooldown.objects.filter(credential_id=credential_id)
-        stale.exclude(model__in=[rest.model for rest in wanted]).delete()
+        wanted = news.running[credential_id]
+        rows = CredentialCooldown.objects.filter(credential_id=credential_id)
+        rows.filter(until__lte=now).delete()
+        if credential_id in news.proved:
+            older = rows.filter(since__lt=_moment(news.began_at))
+            older.exclude(model__in=[rest.model for rest in wanted]).delete()
         for rest in wanted:
-            CredentialCooldown.objects.update_or_create(
-                credential_id=credential_id,
-                model=rest.model,
-                defaults={
-                    "cause": rest.cause.value,
-                    "message": rest.message,
-                    "status": rest.status,
-                    "since": datetime.fromtimestamp(rest.since, UTC),
-                    "until": datetime.fromtimestamp(rest.until, UTC),
-                },
-            )
+            _write(credential_id, rest)
         broken = next((rest for rest in wanted if not (rest.is_quota or rest.is_transient)), None)
         health = CredentialHealth.BROKEN if broken else CredentialHealth.WORKING
         if broken or not wanted:
             Credential.objects.filter(pk=credential_id).exclude(health=health).update(
-                health=health,
-                health_message=broken.message if broken else "",
-                health_at=datetime.now(UTC),
+                health=health, health_message=broken.message if broken else "", health_at=now
             )
+
+
+def _write(credential_id: int, rest: Cooldown) -> None:
+    row = CredentialCooldown(
+        credential_id=credential_id,
+        model=rest.model,
+        cause=rest.cause.value,
+        message=rest.message,
+        status=rest.status,
+        since=_moment(rest.since),
+        until=_moment(rest.until),
+    )
+    same = CredentialCooldown.objects.filter(credential_id=credential_id, model=rest.model)
+    columns = {name: getattr(row, name) for name in ("cause", "message", "status", "since", "until")}
+    if not same.filter(until__lte=row.until).update(**columns):
+        # None is there, or one that lasts longer: then the insert is passed over.
+        CredentialCooldown.objects.bulk_create([row], ignore_conflicts=True)
+
+
+def saved_cooldowns() -> list[tuple[int, Cooldown]]:
+    """The running cooldowns that were written down, by credential; those that ran out are dropped."""
+    now = datetime.now(UTC)
+    CredentialCooldown.objects.filter(until__lte=now).delete()
+    found = []
+    for row in CredentialCooldown.objects.all():
+        if row.cause in set(RefusalKind):
+            rest = Cooldown(
+                cause=RefusalKind(row.cause),
+                since=row.since.timestamp(),
+                until=row.until.timestamp(),
+                model=row.model,
+                status=row.status,
+                message=row.message,
+            )
+            found.append((row.credential_id, rest))
+    return found
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

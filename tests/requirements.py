@@ -29,7 +29,8 @@ def requires(*names: str) -> None:
     """Skip the running test unless every named thing is here.
 
     Names: ``chromium``, ``postgresql`` and ``redis`` (a server of ours, by environment), ``node``,
-    ``curl``, ``nginx``, ``wrk``, and the npm packages of PACKAGES.
+    ``curl``, ``nginx``, ``wrk``, ``redis-server``, ``tinyproxy`` and ``microsocks`` (a program to start), and
+    the npm packages of PACKAGES.
     """
     for name in names:
         if reason := missing(name):
@@ -49,7 +50,7 @@ def missing(name: str) -> str:
             if not shutil.which("node"):
                 return "Node is not installed"
             return "" if PACKAGES[name].exists() else f"{name} is not installed (npm ci in tests/)"
-        case "chromium" | "curl" | "node" | "nginx" | "wrk":
+        case "chromium" | "curl" | "microsocks" | "nginx" | "node" | "redis-server" | "tinyproxy" | "wrk":
             return "" if shutil.which(name) else f"{name} is not installed"
         case _:
             raise ValueError(f"unknown requirement {name!r}")

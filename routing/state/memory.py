@@ -54,6 +54,12 @@ class MemoryState:
         self.proved: set[int] = set()
         """Credentials that worked for the first time since then."""
 
+    async def start(self) -> None:
+        """For states that share: before the first request, in the event loop that serves."""
+
+    async def stop(self) -> None:
+        """For states that share: after the last request."""
+
     def cooldown(self, credential_id: int, model: str, now: float) -> Cooldown | None:
         known = self._histories.get(credential_id)
         if not known:

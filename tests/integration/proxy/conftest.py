@@ -49,8 +49,10 @@ class Live:
 class Proxy:
     """The proxy under test, its table made from ``offer`` calls, served by uvicorn on loopback."""
 
-    def __init__(self, timeouts: Timeouts, body_limit: int = 64 * 1024) -> None:
-        self.state = MemoryState()
+    def __init__(
+        self, timeouts: Timeouts, body_limit: int = 64 * 1024, state: MemoryState | None = None
+    ) -> None:
+        self.state = state or MemoryState()
         self.ledger = Lines()
         self.clients = {digest(KEY): ClientEntry(id=1, label="alice")}
         self.offers: dict[str, list[Offer]] = {}

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -132,6 +132,83 @@ async def test_a_cooldown_is_mirrored_as_a_row_and_a_success_removes_it():
         await eventually(lambda: list(rows.all()), [])
         health = Credential.objects.filter(pk=credential.pk).values_list("health", flat=True)
         await eventually(lambda: list(health.all()), [CredentialHealth.WORKING])
+
+
+async def test_the_success_of_one_process_leaves_the_row_of_another():
+    credential = await in_thread(lambda: make_credential(make_provider()))()
+    one, other = MemoryState(), MemoryState()
+    async with running(one, other):
+        now = time.time()
+        one.record_failure(credential.pk, "gpt", cooled(now + 1, now + 60))
+        rows = CredentialCooldown.objects.values_list("model", flat=True)
+        await eventually(lambda: list(rows.all()), ["gpt"])
+        other.record_success(credential.pk, "gpt", now)
+        other.record_failure(credential.pk, "mini", cooled(now + 1, now + 60, "mini"))
+        await eventually(lambda: sorted(rows.all()), ["gpt", "mini"])
+        other.record_success(credential.pk, "mini", now)
+        await eventually(lambda: list(rows.all()), ["gpt"])
+
+
+async def test_a_row_that_lasts_longer_stays_and_a_longer_one_takes_its_place():
+    credential = await in_thread(lambda: make_credential(make_provider()))()
+    states = [MemoryState() for _ in range(3)]
+    async with running(*states):
+        now = time.time()
+        lasts = lambda: [round(row.until.timestamp() - now) for row in CredentialCooldown.objects.all()]  # noqa: E731
+        states[0].record_failure(credential.pk, "gpt", cooled(now, now + 60))
+        await eventually(lasts, [60])
+        states[1].record_failure(credential.pk, "gpt", cooled(now, now + 20))
+        states[2].record_failure(credential.pk, "gpt", cooled(now, now + 90))
+        await eventually(lasts, [90])
+
+
+def saved(credential, model, ends_in_s, began_before_s=30.0):
+    now = datetime.now(UTC)
+    CredentialCooldown.objects.create(
+        credential=credential,
+        model=model,
+        cause="quota",
+        status=429,
+        since=now - timedelta(seconds=began_before_s),
+        until=now + timedelta(seconds=ends_in_s),
+    )
+
+
+@pytest.mark.parametrize("saves", [True, False])
+async def test_cooldowns_outlive_a_restart_when_asked(saves):
+    def rows():
+        GatewaySettings.objects.create(saves_cooldowns=saves)
+        credential = make_credential(make_provider())
+        saved(credential, "gpt", 34)
+        saved(credential, "over", -1)
+        return credential.pk
+
+    pk = await in_thread(rows)()
+    state = MemoryState()
+    async with running(state):
+        now = time.time()
+        rest = state.cooldown(pk, "gpt", now)
+        assert (rest is not None) is saves
+        assert state.cooldown(pk, "over", now - 10) is None
+        if rest is not None:
+            assert (rest.cause, rest.status) == (RefusalKind.QUOTA, 429)
+            assert state.history(pk, "gpt").level == 7  # 64 s
+        # A success ends the row, whether this process knew of it or began after it.
+        state.record_success(pk, "gpt", now)
+        await eventually(CredentialCooldown.objects.count, 0)
+
+
+async def test_a_cooldown_that_an_admin_cleared_does_not_come_back_with_a_restart():
+    def rows():
+        GatewaySettings.objects.create(saves_cooldowns=True)
+        credential = make_credential(make_provider(), cooldowns_cleared_at=datetime.now(UTC))
+        saved(credential, "gpt", 60)
+        return credential.pk
+
+    pk = await in_thread(rows)()
+    state = MemoryState()
+    async with running(state):
+        assert state.cooldown(pk, "gpt", time.time()) is None
 
 
 async def test_a_refused_key_makes_the_credential_broken():

@@ -66,15 +66,26 @@ def test_clearing_drops_what_began_before_and_keeps_what_began_later(state):
 
 def test_the_mirror_is_told_of_failures_of_a_first_success_and_of_a_recovery_only(state):
     state.record_success(1, "m", NOW)
-    assert state.changed == {1}
-    state.changed = set()
+    assert state.proved == {1}
+    state.proved = set()
     state.record_success(1, "m", NOW)
-    assert state.changed == set()
+    assert (state.changed, state.proved, state.ended) == (set(), set(), [])
     state.record_failure(1, "m", failed(NOW + 10))
     assert state.changed == {1}
     state.changed = set()
     state.record_success(1, "m", NOW)
     assert state.changed == {1}
+    assert [(credential, rest.until) for credential, rest in state.ended] == [(1, NOW + 10)]
+
+
+def test_a_cooldown_from_before_the_start_keeps_its_step_of_the_ladder(state):
+    long = failed(NOW + 64, "m", since=NOW).cooldown
+    state.restore(1, long)
+    assert state.cooldown(1, "m", NOW) == long
+    assert state.history(1, "m").level == 7
+    assert state.changed == set()
+    state.restore(1, failed(NOW + 2, "m", since=NOW).cooldown)
+    assert state.cooldown(1, "m", NOW) == long
 
 
 def test_turns_count_up_per_name(state):
