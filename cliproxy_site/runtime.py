@@ -15,6 +15,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from cliproxy_site.logins import Logins
 from management_api.config.watch import ConfigWatcher
 from oauth.runner import RUNNER
 from providers.upstream.client import UpstreamClient
@@ -48,6 +49,7 @@ class Runtime:
         self._writer: UsageWriter | None = None
         self._client: UpstreamClient | None = None
         self._bindings: DatabaseBindings | None = None
+        self._logins: Logins | None = None
         self._responses: DatabaseResponses | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._starting: asyncio.Lock | None = None
@@ -100,6 +102,9 @@ class Runtime:
         if settings.CONFIG_FILE:
             self._keep(ConfigWatcher(Path(settings.CONFIG_FILE)).run(), "config-watcher")
         self._keep(Retention().run(), "retention")
+        self._logins = Logins(self._client, self._live)
+        self._keep(self._logins.refresher.run(), "token-refresh")
+        self._keep(self._logins.quotas.run(), "quota-readings")
         self._bindings = DatabaseBindings()
         self._responses = DatabaseResponses()
         gateway = Gateway(
@@ -113,6 +118,7 @@ class Runtime:
             bindings=self._bindings,
             pages=self._pages,
             responses=self._responses,
+            tokens=self._logins,
         )
         return ProxyApplication(gateway)
 
@@ -126,6 +132,8 @@ class Runtime:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._logins is not None:
+            await self._logins.stop()
         await asyncio.get_running_loop().run_in_executor(None, RUNNER.stop)
         if self._client is not None:
             await self._client.close()

@@ -182,6 +182,8 @@ FIRST_BYTE_TIMEOUT_S = env.positive("CLIPROXY_FIRST_BYTE_TIMEOUT_S", default=600
 IDLE_TIMEOUT_S = env.positive("CLIPROXY_IDLE_TIMEOUT_S", default=300.0)
 REFRESH_INTERVAL_S = env.positive("CLIPROXY_REFRESH_INTERVAL_S", default=0.4)
 """How often a process looks for a new configuration revision; a change must arrive within a second."""
+TOKEN_REFRESH_INTERVAL_S = env.positive("CLIPROXY_TOKEN_REFRESH_INTERVAL_S", default=5.0)
+"""How often a process looks for logins to refresh and allowances to read."""
 USAGE_FLUSH_INTERVAL_S = env.positive("CLIPROXY_USAGE_FLUSH_INTERVAL_S", default=1.0)
 SPOOL_DIR = DATA_DIR / "spool"
 

@@ -21,6 +21,7 @@ from django.db import Error, close_old_connections, connections
 from providers.models import Credential, CredentialCooldown, CredentialHealth
 from providers.values import RefusalKind
 from routing import revision, table
+from routing.core import quota
 from routing.core.cooldown import Cooldown
 from routing.core.table import EMPTY, RoutingTable
 from routing.state.memory import MemoryState
@@ -134,6 +135,11 @@ class LiveTable:
             if self._cleared.get(credential_id) != moment:
                 self._cleared[credential_id] = moment
                 self._state.clear(credential_id, moment)
+        for spent in fresh.spent:
+            if spent not in self._bare.spent:
+                for history in quota.rests(fresh, spent, datetime.now(UTC).timestamp()):
+                    assert history.cooldown is not None  # noqa: S101  (``rests`` makes no other)
+                    self._state.record_failure(spent.credential_id, history.cooldown.model, history)
         self._bare = fresh
         self.refresh()
         logging.getLogger().setLevel(logging.DEBUG if fresh.settings.debug else self._usual_level)

@@ -9,10 +9,13 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 
 import msgspec
 from django.db import transaction
+from django.utils import timezone
 
+from oauth.models import QuotaReading
 from providers import secrets
 from providers.adapters.base import Adapter, CatalogueModel
 from providers.adapters.registry import UnknownAdapter, adapter_for
@@ -34,6 +37,7 @@ from routing.core.table import (
     Rejection,
     RouteSettings,
     RoutingTable,
+    Spent,
     Strategy,
 )
 from routing.models import ClientKey, GatewaySettings, ModelAlias, ModelExclusion
@@ -58,6 +62,7 @@ def build() -> RoutingTable:
         aliases = list(ModelAlias.objects.order_by("position", "id"))
         exclusions = list(ModelExclusion.objects.all())
         keys = list(ClientKey.objects.all())
+        spent_rows = list(QuotaReading.objects.filter(is_exhausted=True))
     settings = _settings(settings_row)
     draft = _Draft(settings.force_model_prefix)
     rules = _RulesByOwner(aliases, exclusions)
@@ -73,11 +78,27 @@ def build() -> RoutingTable:
         open_offers=tuple(draft.open_offers),
         hidden={model_id: tuple(reasons) for model_id, reasons in draft.hidden.items()},
         settings=settings,
+        spent=tuple(_spent(row) for row in spent_rows if row.is_exhausted_at(timezone.now())),
         cleared_at={
             credential.pk: credential.cooldowns_cleared_at.timestamp()
             for credential in credentials
             if credential.cooldowns_cleared_at
         },
+    )
+
+
+SPENT_WITHOUT_RESET = timedelta(hours=1)
+"""How long a spent allowance counts whose vendor does not say when it returns."""
+
+
+def _spent(row: QuotaReading) -> Spent:
+    until = row.resets_at or row.read_at + SPENT_WITHOUT_RESET
+    return Spent(
+        credential_id=row.credential_id,
+        model=row.model,
+        spares=tuple(str(pattern) for pattern in row.spares),
+        until=until.timestamp(),
+        message=f"The allowance {row.name} is spent until {until:%Y-%m-%d %H:%M} UTC.",
     )
 
 
@@ -186,7 +207,7 @@ class _Draft:
         listings = list(_listings(provider, adapter, aliases, is_closed=is_closed))
         for listing in listings:
             self._list(entry, adapter, listing, credential, patterns)
-        if credential.enabled and provider.enabled and not is_closed:
+        if _why_out(credential) is None and not is_closed:
             offer = OpenOffer(credential=entry, excluded=patterns)
             if entry.prefix:
                 self.open_prefixes[entry.prefix].append(offer)
@@ -210,10 +231,10 @@ class _Draft:
         else:
             ids = [plain, prefixed]
         pattern = first_match(patterns, listing.id)
+        why_out = _why_out(credential)
         for model_id in ids:
-            if not (credential.enabled and credential.provider.enabled):
-                what = "credential" if credential.provider.enabled else "provider"
-                self._hide(model_id, entry, "disabled", f"the {what} is disabled")
+            if why_out is not None:
+                self._hide(model_id, entry, *why_out)
             elif pattern is not None:
                 self._hide(model_id, entry, "excluded", f"by pattern {pattern}")
             else:
@@ -237,6 +258,17 @@ class _Draft:
             model_id: _registered(model_id, self._offers[model_id], self._described[model_id])
             for model_id in sorted(self._offers)
         }
+
+
+def _why_out(credential: Credential) -> tuple[str, str] | None:
+    """Why the whole credential serves nothing: a reason and its words; None when it serves."""
+    if not (credential.enabled and credential.provider.enabled):
+        what = "credential" if credential.provider.enabled else "provider"
+        return "disabled", f"the {what} is disabled"
+    login = getattr(credential, "oauth_token", None)
+    if login is not None and login.is_ended:
+        return "login_needed", "its login has ended: log in again"
+    return None
 
 
 def _registered(model_id: str, offers: list[Offer], described: CatalogueModel) -> RegisteredModel:

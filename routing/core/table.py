@@ -120,8 +120,8 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     credential_id: int
     provider_key: str
     reason: str
-    """``excluded``, ``disabled`` and ``prefix`` (from the table); ``cooling``, ``limit``, ``capability``,
-    ``weight``, ``not_allowed`` (now); ``tried``, ``retry_limit`` (in a later round of one request)."""
+    """``excluded``, ``disabled``, ``login_needed`` and ``prefix`` (from the table); ``cooling``, ``limit``,
+    ``capability``, ``weight``, ``not_allowed`` (now); ``tried``, ``retry_limit`` (in a later round)."""
     detail: str = ""
     model: str = ""
     until: float | None = None
@@ -208,6 +208,16 @@ class RouteSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Folder of credential files; ``~`` is not yet expanded."""
 
 
+class Spent(msgspec.Struct, frozen=True, kw_only=True):
+    """An allowance that a vendor reports as spent. ``model`` "" means all but ``spares`` (patterns)."""
+
+    credential_id: int
+    model: str
+    spares: tuple[str, ...]
+    until: float
+    message: str
+
+
 class RoutingTable(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
     clients: dict[str, ClientEntry]
@@ -225,6 +235,7 @@ class RoutingTable(msgspec.Struct, frozen=True, kw_only=True):
     amp: AmpSettings | None = None
     cleared_at: dict[int, float] = {}
     """Credential id -> Unix seconds of the last "clear cooldown"."""
+    spent: tuple[Spent, ...] = ()
 
 
 EMPTY = RoutingTable(revision=-1, clients={}, models={})

@@ -69,6 +69,7 @@ class Attempt:
         self._now = now
         self._encoded: Encoded | None = None
         self.dropped: tuple[str, ...] = ()
+        self.answer_headers: dict[str, str] = {}
 
     def _speak(self, chosen: Format) -> None:
         self._format = chosen
@@ -84,6 +85,7 @@ class Attempt:
         """Send, and wait for the first good byte. Raises UpstreamError; ClientError when the request cannot
         be put into the upstream's format."""
         response = await self._open()
+        self.answer_headers = response.headers
         try:
             if response.status >= 400:
                 raise await self._refusal(response)

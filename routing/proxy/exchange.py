@@ -35,6 +35,7 @@ from routing.proxy.intake import ClientGone, read_body
 from routing.proxy.limits import Holds
 from routing.proxy.presence import Presence
 from routing.proxy.record import Record
+from routing.proxy.tokens import signed
 from routing.proxy.wire import (
     JSON,
     Headers,
@@ -201,8 +202,19 @@ class Exchange:
         }
         record.attempts.append(note)
         has_answered = False
+
+        async def start(signed_with: Candidate) -> WholeAnswer | Delivery:
+            nonlocal attempt
+            if signed_with is not candidate:
+                attempt = self.attempt_kind(gateway.client, ask, signed_with, gateway.clock())
+            try:
+                return await attempt.start()
+            finally:
+                if attempt.answer_headers and signed_with.credential.secret_version:
+                    gateway.tokens.note_headers(signed_with.credential, attempt.answer_headers)
+
         try:
-            answer = await attempt.start()
+            answer = await signed(gateway.tokens, candidate, start)
             has_answered = True
         except UpstreamError as error:
             self._note_failure(note, candidate, error, settings)

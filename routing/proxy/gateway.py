@@ -14,6 +14,7 @@ from routing.core.table import RoutingTable
 from routing.proxy.metrics import Metrics
 from routing.proxy.record import Ledger
 from routing.proxy.relay_pages import RelayPages
+from routing.proxy.tokens import NoTokens, TokenSource
 
 
 class TableSource(Protocol):
@@ -40,3 +41,5 @@ class Gateway:
     """Which credential holds an object that a client made."""
     responses: ResponseStore = field(default_factory=NoResponses)
     """Responses that the gateway keeps itself."""
+    tokens: TokenSource = field(default_factory=NoTokens)
+    """Renews the tokens of logins."""

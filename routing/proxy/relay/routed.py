@@ -23,6 +23,7 @@ from routing.core.query import RouteQuery
 from routing.core.resolve import Candidate, Resolution, resolve
 from routing.core.table import ClientEntry, RouteSettings, RoutingTable
 from routing.proxy.exchange import Exchange
+from routing.proxy.tokens import signed
 
 T = TypeVar("T")
 Attempt = Callable[[Candidate], Awaitable[T]]
@@ -105,7 +106,7 @@ class Routed(Exchange):
         record.attempts.append(note)
         has_answered = False
         try:
-            answer = await attempt(candidate)
+            answer = await signed(gateway.tokens, candidate, attempt)
             has_answered = True
         except UpstreamError as error:
             self._note_failure(note, candidate, error, settings)

@@ -1,0 +1,307 @@
+"""Keeps logins fresh: in the background before they end, and for a call whose token was refused.
+
+One Refresher per process. What it learns is usable at once (``current``), before the routing table is built
+anew. A refresh that has begun is finished whoever stops waiting for it: the vendor may have spent the old
+token already. How that stays exactly one refresh among many processes: ``oauth/leases.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import msgspec
+from django.db import DatabaseError, close_old_connections, connections
+
+from oauth import leases, proxies, sheets
+from oauth.driver import Driver
+from oauth.flows.base import Flow, Grant
+from oauth.flows.errors import OAuthError, RefreshRejected, RefreshUnavailable
+from oauth.leases import Held
+from oauth.models import TokenStatus
+from providers.secrets import SecretsError
+from providers.upstream.client import UpstreamClient
+from providers.values import CredentialEntry
+
+logger = logging.getLogger("oauth.refresh")
+
+T = TypeVar("T")
+
+WHOLE_REFRESH_S = 60.0
+"""A refresh with all its calls (antigravity asks for a project as well)."""
+EXTEND_EVERY_S = 5.0
+WAIT_FOR_OTHERS_S = 25.0
+"""For another process's refresh: longer than a lease, so that the lease of a dead one has run out."""
+LOOK_AGAIN_S = 0.1
+EXPIRE_EVERY = timedelta(minutes=1)
+EARLY_S = 5.0
+"""A token that ends while the call is on its way counts as ended."""
+COMMIT_TRIES_S = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0)
+"""Pauses before a rotated token is stored again when the database cannot be written."""
+
+
+class Fresh(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call needs of a login, as this process knows it."""
+
+    version: int
+    secret: str
+    expires_at: float | None
+    account: dict[str, str]
+
+    def on(self, entry: CredentialEntry) -> CredentialEntry:
+        return msgspec.structs.replace(
+            entry,
+            secret=self.secret,
+            account=self.account,
+            secret_version=self.version,
+            secret_expires_at=self.expires_at,
+        )
+
+
+class Refresher:
+    """``start`` once on the loop that serves, ``stop`` at the end. ``workers`` bounds refreshes at once."""
+
+    def __init__(
+        self,
+        client: UpstreamClient,
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        interval_s: float = 5.0,
+        workers: Callable[[], int] = lambda: 16,
+        on_stored: Callable[[int], None] | None = None,
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._sleep = sleep
+        self._interval_s = interval_s
+        self._workers = workers
+        self._on_stored = on_stored
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="token-refresh")
+        self._running: dict[int, asyncio.Task[Fresh]] = {}
+        self._fresh: dict[int, Fresh] = {}
+        self._is_stopped = False
+        self._expired_at = datetime.min.replace(tzinfo=UTC)
+
+    # --- for calls -------------------------------------------------------------------------
+
+    def current(self, entry: CredentialEntry) -> CredentialEntry:
+        """``entry`` with the newest tokens that this process knows."""
+        fresh = self._fresh.get(entry.id)
+        if fresh is None:
+            return entry
+        if fresh.version <= entry.secret_version:
+            del self._fresh[entry.id]  # the table has caught up
+            return entry
+        return fresh.on(entry)
+
+    def is_stale(self, entry: CredentialEntry) -> bool:
+        """Whether a call with it is bound to fail: no token yet, or one that has ended."""
+        if not entry.secret:
+            return True
+        end = entry.secret_expires_at
+        return end is not None and end <= self._clock() + EARLY_S
+
+    async def renew(self, entry: CredentialEntry) -> CredentialEntry:
+        """``entry`` with tokens newer than its own: those that somebody stored meanwhile, or refreshed ones.
+
+        Raises RefreshRejected when only a new login helps, RefreshUnavailable when it cannot be done now.
+        """
+        fresh = await asyncio.shield(self._task(entry.id, entry.secret_version))
+        return fresh.on(entry)
+
+    # --- in the background -----------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Look for what is due until cancelled."""
+        while True:
+            try:
+                await self.refresh_due()
+                await self._expire()
+            except DatabaseError as error:
+                logger.warning("logins wait for the database: %s", error)
+            await self._sleep(self._interval_s)
+
+    async def _expire(self) -> None:
+        now = self._now()
+        if now - self._expired_at >= EXPIRE_EVERY:
+            self._expired_at = now
+            await self._in_database(lambda: leases.expire(now))
+
+    async def refresh_due(self) -> list[asyncio.Task[Fresh]]:
+        """Begin to refresh what is due now. A vendor that hangs holds up no other login."""
+        room = max(self._workers(), 1) - len(self._running)
+        if room <= 0:
+            return []
+        now = self._now()
+        found = await self._in_database(lambda: leases.due(now, room))
+        return [self._task(credential_id, version) for _, credential_id, version in found]
+
+    async def stop(self, patience_s: float = 10.0) -> None:
+        """Let refreshes that have begun end, then close the database's connection. May be called again."""
+        if self._is_stopped:
+            return
+        self._is_stopped = True
+        if self._running:
+            await asyncio.wait(list(self._running.values()), timeout=patience_s)
+        for task in list(self._running.values()):
+            task.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await asyncio.get_running_loop().run_in_executor(self._executor, connections.close_all)
+        self._executor.shutdown(wait=False)
+
+    # --- one login -------------------------------------------------------------------------
+
+    def _task(self, credential_id: int, seen_version: int) -> asyncio.Task[Fresh]:
+        """The one refresh of this credential in this process: a caller joins what is under way."""
+        running = self._running.get(credential_id)
+        if running is None:
+            work = self._refreshed(credential_id, seen_version)
+            running = asyncio.get_running_loop().create_task(work, name=f"refresh-{credential_id}")
+            self._running[credential_id] = running
+            running.add_done_callback(lambda task: self._ended(credential_id, task))
+        return running
+
+    def _ended(self, credential_id: int, task: asyncio.Task[Fresh]) -> None:
+        self._running.pop(credential_id, None)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None:
+            self._fresh[credential_id] = task.result()
+        elif not isinstance(error, OAuthError):
+            logger.error("the refresh of credential %s failed", credential_id, exc_info=error)
+
+    async def _refreshed(self, credential_id: int, seen_version: int) -> Fresh:
+        """Tokens newer than ``seen_version``. Raises OAuthError."""
+        deadline = time.monotonic() + WAIT_FOR_OTHERS_S
+        while True:
+            held = await self._read(credential_id)
+            if held.version > seen_version and held.grant.access_token:
+                return fresh_of(held.version, held.grant)
+            self._check(held)
+            if not held.is_leased:
+                mine = await self._claimed(held)
+                if mine is not None:
+                    return await self._perform(mine)
+            if time.monotonic() > deadline:
+                raise RefreshUnavailable("Another process has been renewing this login for too long.")
+            await asyncio.sleep(LOOK_AGAIN_S)
+
+    def _check(self, held: Held) -> None:
+        """Whether a refresh may be tried at all now."""
+        if held.status == TokenStatus.LOGIN_NEEDED:
+            raise RefreshRejected(held.last_error or "Log in again.")
+        if not held.channel.can_refresh(held.grant):
+            raise RefreshRejected("This login cannot be renewed. Log in again.")
+        again = held.next_refresh_at
+        if held.status == TokenStatus.FAILING and again is not None and again > self._now():
+            raise RefreshUnavailable(held.last_error, retry_after_s=(again - self._now()).total_seconds())
+
+    async def _read(self, credential_id: int) -> Held:
+        now = self._now()
+        try:
+            held = await self._in_database(lambda: leases.read(credential_id, now))
+        except SecretsError as error:
+            raise RefreshUnavailable(str(error)) from error
+        if held is None:
+            raise RefreshRejected("This credential has no login any more.")
+        return held
+
+    async def _claimed(self, held: Held) -> Held | None:
+        owner, now = uuid.uuid4().hex, self._now()
+        return await self._in_database(lambda: leases.claim(held.token_id, held.version, owner, now))
+
+    async def _perform(self, held: Held) -> Fresh:
+        """The refresh itself, under the lease. Raises OAuthError."""
+        keeping = asyncio.get_running_loop().create_task(self._keep(held))
+        try:
+            grant = await self._called(held)
+        except RefreshRejected as error:
+            message, now = error.message, self._now()
+            await self._stored(lambda: leases.reject(held, message, now))
+            logger.warning("a login has ended: log in again", extra=_fields(held, message))
+            raise
+        except OAuthError as error:
+            message, asked, now = error.message, error.retry_after_s, self._now()
+            await self._stored(lambda: leases.postpone(held, message, asked, now))
+            logger.warning("a login could not be renewed now", extra=_fields(held, message))
+            raise
+        finally:
+            keeping.cancel()
+        return await self._committed(held, grant)
+
+    async def _called(self, held: Held) -> Grant:
+        settings = sheets.settings_of(held.channel)
+        flow: Flow[Grant] = held.channel.refresh(held.grant, settings, self._clock())
+        proxy_url = held.proxy_url or await self._in_database(proxies.default_proxy)
+        driver = Driver(self._client, proxy_url=proxy_url, clock=self._clock, sleep=self._sleep)
+        try:
+            async with asyncio.timeout(WHOLE_REFRESH_S):
+                return await driver.run(flow)
+        except TimeoutError as error:
+            raise RefreshUnavailable(f"The vendor took longer than {WHOLE_REFRESH_S:g} s.") from error
+        except OAuthError:
+            raise
+        except Exception as error:
+            logger.exception("the refresh flow of %s failed", held.channel.key)
+            raise RefreshUnavailable("The refresh failed inside the gateway; its log says why.") from error
+
+    async def _committed(self, held: Held, grant: Grant) -> Fresh:
+        now = self._now()
+        if await self._stored(lambda: leases.commit(held, grant, now)):
+            logger.info("login renewed", extra=_fields(held))
+            if self._on_stored is not None:
+                self._on_stored(held.credential_id)
+            return fresh_of(held.version + 1, grant)
+        newer = await self._read(held.credential_id)  # somebody logged in meanwhile: that holds
+        return fresh_of(newer.version, newer.grant)
+
+    async def _keep(self, held: Held) -> None:
+        while True:
+            await asyncio.sleep(EXTEND_EVERY_S)
+            try:
+                await self._in_database(functools.partial(leases.extend, held, self._now()))
+            except DatabaseError as error:
+                logger.warning("the lease of a refresh could not be extended: %s", error)
+
+    async def _stored(self, write: Callable[[], T]) -> T:
+        """``write``, tried again while the database cannot: a rotated token exists nowhere else."""
+        for pause in (*COMMIT_TRIES_S, None):
+            try:
+                return await self._in_database(write)
+            except DatabaseError as error:
+                if pause is None:
+                    raise
+                logger.error("the outcome of a refresh cannot be stored yet: %s", error)
+                await asyncio.sleep(pause)
+        raise AssertionError("unreachable")
+
+    async def _in_database(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, _with_connection, work)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+
+def fresh_of(version: int, grant: Grant) -> Fresh:
+    return Fresh(
+        version=version, secret=grant.access_token, expires_at=grant.expires_at, account=dict(grant.account)
+    )
+
+
+def _with_connection(work: Callable[[], T]) -> T:
+    close_old_connections()
+    return work()
+
+
+def _fields(held: Held, why: str = "") -> dict[str, object]:
+    fields: dict[str, object] = {"channel": held.channel.key, "credential": held.credential_id}
+    return {"fields": {**fields, **({"why": why} if why else {})}}
