@@ -17,6 +17,12 @@ PASSED = ("accept", "content-type", "openai-beta", "range")
 """Headers of the client that belong to the request itself and go up with it."""
 
 
+def can_hold(adapter: Adapter) -> bool:
+    """Whether objects of OpenAI's form (files, responses, …) that were made with this adapter can be asked
+    for again."""
+    return isinstance(adapter, OpenAICompatible) and not adapter.in_process
+
+
 def can_relay(adapter: Adapter) -> bool:
     """Whether OpenAI's other endpoints may exist beside this adapter's chat endpoint."""
     speaks_chat = Format.OPENAI in (adapter.speaks, *adapter.also_speaks)

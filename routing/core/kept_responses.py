@@ -237,6 +237,34 @@ def find_item(kept: KeptResponse, item_id: str) -> msgspec.Raw | None:
     return None
 
 
+_PREFIXES = {
+    "message": "msg",
+    "function_call": "fc",
+    "function_call_output": "fco",
+    "custom_tool_call": "ctc",
+    "custom_tool_call_output": "ctco",
+    "reasoning": "rs",
+}
+
+
+def named_items(items: list[msgspec.Raw], seed: str) -> list[tuple[str, bytes]]:
+    """Items with their ids: their own, or new ones of the usual form that ``seed`` makes unique."""
+    named = []
+    for place, item in enumerate(items):
+        try:
+            head = _ITEM.decode(item)
+        except _UNREADABLE:
+            head = _Item()
+        prefix = _PREFIXES.get(head.type or "message", "item")
+        named.append((head.id or f"{prefix}_{seed}{place or ''}", bytes(item)))
+    return named
+
+
+def raw_output(response: bytes) -> list[msgspec.Raw]:
+    """What an answer holds, unchanged."""
+    return _OUTPUT.decode(response).output
+
+
 def reference_of(item: msgspec.Raw) -> str | None:
     """The id that an ``item_reference`` names (its type may be left out), None for any other item."""
     try:

@@ -89,7 +89,7 @@ class ProxyApplication:
         if endpoint is not None and scope["method"] == "POST":
             await self._exchange(endpoint)(self._gateway, scope, receive, send, endpoint).run()
             return
-        if is_relayed(path):
+        if endpoint is None and is_relayed(path):
             await Relay(self._gateway, scope, receive, send, path).run()
             return
         headers = client_headers(scope)

@@ -29,7 +29,9 @@ from routing.core.kept_responses import (
     items_of,
     joined,
     kept_items,
+    named_items,
     output_items,
+    raw_output,
     reference_of,
 )
 from routing.core.resolve import Candidate, Resolution
@@ -361,10 +363,5 @@ class Keeper:
         if self._is_stored and held_by is None:
             await gateway.responses.keep(kept)
         if turn.conversation is not None:
-            items = [(new_item_id(), bytes(item)) for item in (*turn.new, *output_items(response))]
+            items = named_items([*turn.new, *raw_output(response)], os.urandom(12).hex())
             await gateway.responses.add_items(self._client.id, turn.conversation, items)
-
-
-def new_item_id() -> str:
-    """For an item of a conversation, until it shows an id of its own."""
-    return f"item_{os.urandom(16).hex()}"

@@ -1,7 +1,8 @@
 """The endpoints beside generation: which paths and methods there are, and how each finds its upstream.
 
-Source: https://platform.openai.com/docs/api-reference (2025); ``/v1/rerank`` is Jina's and Cohere's form,
-which OpenAI-compatible servers took over. ``docs/endpoints.md`` has a row per route.
+Source: https://platform.openai.com/docs/api-reference (2026); ``/v1/rerank`` is Jina's and Cohere's form,
+``/v1/videos/generations`` xAI's, which OpenAI-compatible servers took over. ``docs/endpoints.md`` has a row
+per route.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ class Way(StrEnum):
     """By the provider that the client names, or the first one: an upload belongs to no model."""
     INPUT_FILE = "input_file"
     """By the file that the request names: a batch."""
+    SOURCE = "source"
+    """By the object that the request works on (``{"video": {"id"}}``), else by the model."""
     LIST = "list"
     """By none: the client key's own objects, each read from the upstream that holds it."""
     OBJECT = "object"
@@ -53,10 +56,31 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     default_model: str = ""
     """The model that OpenAI documents for a request without one."""
     kind: str = ""
-    """What the endpoint makes or reads: ``file``, ``batch``, ``video``."""
+    """What the endpoint makes or reads: ``file``, ``batch``, ``video``, ``upload``, ``response``, …"""
     object_id: str = ""
-    makes: bool = False
-    """Whether the answer is a new object of ``kind``."""
+    rest: str = ""
+    """What stands behind the object's id: ``content``, ``items/msg_1``."""
+    makes: str = ""
+    """The kind of the new object that the answer is, "" when it is none."""
+    takes_file: bool = False
+    """Whether the body must be multipart."""
+
+
+class Collection(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of object. ``new`` is the way to a new one, None when another endpoint makes it."""
+
+    kind: str
+    new: Way | None
+    default_model: str = ""
+    takes_file: bool = False
+    is_listed: bool = True
+    methods: tuple[str, ...] = ("GET",)
+    actions: dict[str, tuple[str, ...]] = {}
+    """Methods by what stands behind the id; a ``*`` is one more segment."""
+    makes: dict[str, str] = {}
+    """Kinds of new objects that actions answer with."""
+    verbs: dict[str, Way] = {}
+    """Words in the place of an id that make a new object by a POST."""
 
 
 MODEL_ROUTES = {
@@ -71,23 +95,55 @@ MODEL_ROUTES = {
     "/audio/translations": "",
 }
 COLLECTIONS = {
-    "files": ("file", Way.PROVIDER, ""),
-    "batches": ("batch", Way.INPUT_FILE, ""),
-    "videos": ("video", Way.MODEL, "sora-2"),
+    "files": Collection(
+        kind="file",
+        new=Way.PROVIDER,
+        takes_file=True,
+        methods=("GET", "DELETE"),
+        actions={"content": ("GET",)},
+    ),
+    "uploads": Collection(
+        kind="upload",
+        new=Way.PROVIDER,
+        is_listed=False,
+        methods=(),
+        actions={"parts": ("POST",), "complete": ("POST",), "cancel": ("POST",)},
+    ),
+    "batches": Collection(kind="batch", new=Way.INPUT_FILE, actions={"cancel": ("POST",)}),
+    "videos": Collection(
+        kind="video",
+        new=Way.MODEL,
+        default_model="sora-2",
+        methods=("GET", "DELETE"),
+        actions={"content": ("GET",), "remix": ("POST",)},
+        makes={"remix": "video"},
+        verbs={"generations": Way.MODEL, "edits": Way.SOURCE, "extensions": Way.SOURCE},
+    ),
+    "responses": Collection(
+        kind="response",
+        new=None,
+        is_listed=False,
+        methods=("GET", "DELETE"),
+        actions={"input_items": ("GET",), "cancel": ("POST",)},
+    ),
+    "conversations": Collection(
+        kind="conversation",
+        new=Way.PROVIDER,
+        is_listed=False,
+        methods=("GET", "POST", "DELETE"),
+        actions={"items": ("GET", "POST"), "items/*": ("GET", "DELETE")},
+    ),
 }
-OBJECT_METHODS = {"files": ("GET", "DELETE"), "batches": ("GET",), "videos": ("GET", "DELETE")}
-ACTIONS = {
-    ("files", "content"): "GET",
-    ("batches", "cancel"): "POST",
-    ("videos", "content"): "GET",
-    ("videos", "remix"): "POST",
-}
+STATE_KINDS = frozenset({"response", "conversation"})
+"""Kinds that only an upstream of the responses format holds, or this gateway itself."""
 
 
 def is_relayed(path: str) -> bool:
     """Whether ``path`` (normalised) lies in this package's part of ``/v1``."""
     rest = path.removeprefix("/v1")
-    return path.startswith("/v1/") and (rest in MODEL_ROUTES or rest[1:].partition("/")[0] in COLLECTIONS)
+    if not path.startswith("/v1/") or rest == "/responses":
+        return False
+    return rest in MODEL_ROUTES or rest[1:].partition("/")[0] in COLLECTIONS
 
 
 def find_target(path: str, method: str) -> Target | None:
@@ -99,20 +155,51 @@ def find_target(path: str, method: str) -> Target | None:
     if rest in MODEL_ROUTES:
         _check(method, ("POST",), path)
         return Target(way=Way.MODEL, path=rest, default_model=MODEL_ROUTES[rest])
-    collection, _, tail = rest[1:].partition("/")
-    if collection not in COLLECTIONS:
+    name, _, tail = rest[1:].partition("/")
+    collection = COLLECTIONS.get(name)
+    if collection is None:
         return None
-    kind, way, default_model = COLLECTIONS[collection]
     if not tail:
-        _check(method, ("GET", "POST"), path)
-        if method == "GET":
-            return Target(way=Way.LIST, path=rest, kind=kind)
-        return Target(way=way, path=rest, kind=kind, default_model=default_model, makes=True)
+        return _whole(collection, rest, method, path)
     object_id, slash, action = tail.partition("/")
-    if slash and (collection, action) not in ACTIONS:
+    if not slash and method == "POST" and object_id in collection.verbs:
+        return _new(collection, collection.verbs[object_id], rest)
+    known = action if action in collection.actions else f"{action.partition('/')[0]}/*"
+    if slash and (known not in collection.actions or "/" in action.partition("/")[2]):
         return None
-    _check(method, (ACTIONS[collection, action],) if slash else OBJECT_METHODS[collection], path)
-    return Target(way=Way.OBJECT, path=rest, kind=kind, object_id=object_id, makes=action == "remix")
+    methods = collection.actions[known] if slash else collection.methods
+    if not methods:
+        return None
+    _check(method, methods, path)
+    return Target(
+        way=Way.OBJECT,
+        path=rest,
+        kind=collection.kind,
+        object_id=object_id,
+        rest=action,
+        makes=collection.makes.get(action, ""),
+    )
+
+
+def _whole(collection: Collection, rest: str, method: str, path: str) -> Target | None:
+    """The collection itself: a list, or a new object."""
+    if collection.new is None:
+        return None
+    _check(method, ("GET", "POST") if collection.is_listed else ("POST",), path)
+    if method == "GET":
+        return Target(way=Way.LIST, path=rest, kind=collection.kind)
+    return _new(collection, collection.new, rest)
+
+
+def _new(collection: Collection, way: Way, rest: str) -> Target:
+    return Target(
+        way=way,
+        path=rest,
+        kind=collection.kind,
+        default_model=collection.default_model,
+        makes=collection.kind,
+        takes_file=collection.takes_file,
+    )
 
 
 def _check(method: str, allowed: tuple[str, ...], path: str) -> None:

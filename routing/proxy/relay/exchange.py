@@ -5,6 +5,7 @@ stream, record. What is an attempt, and who may be asked, follows from the endpo
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode
 
 import msgspec
@@ -22,7 +23,8 @@ from routing.proxy.presence import Presence
 from routing.proxy.relay import embeddings, listing, objects
 from routing.proxy.relay.answer import PassingAnswer, WholeAnswer
 from routing.proxy.relay.call import RelayCall
-from routing.proxy.relay.endpoints import Target, UnknownPath, Way, find_target
+from routing.proxy.relay.endpoints import STATE_KINDS, Target, UnknownPath, Way, find_target
+from routing.proxy.relay.kept import KeptObjects
 from routing.proxy.relay.payload import EMPTY, MULTIPART, JsonPayload, Payload, UploadPayload
 from routing.proxy.relay.routed import Routed
 from routing.proxy.relay.upload import Upload
@@ -68,6 +70,12 @@ class Relay(Routed):
         if target.way is Way.LIST:
             await self._list(table, client, target)
             return
+        if target.kind in STATE_KINDS:
+            kept = KeptObjects(gateway.responses, client, gateway.clock())
+            shown = await kept.answer(self._method, target, payload, self._query)
+            if shown is not None:
+                await self._show(shown)
+                return
         answer = await self._answered(table, client, target, payload)
         if isinstance(answer, WholeAnswer):
             await self._send_answer(client, target, answer)
@@ -82,12 +90,12 @@ class Relay(Routed):
             return EMPTY
         upload = self._upload
         if upload is None:
-            if target.way is Way.PROVIDER:
+            if target.takes_file:
                 raise ClientError("Upload a file as multipart/form-data.", param="file")
             raw = await read_body(self._receive, self._headers, self._gateway.body_limit)
             return JsonPayload(raw, target.default_model)
         upload.check_length()
-        if target.way is not Way.MODEL:
+        if target.way not in (Way.MODEL, Way.SOURCE):
             return UploadPayload(upload, None)
         return await UploadPayload.read(upload, self._headers["content-type"], target.default_model)
 
@@ -108,7 +116,8 @@ class Relay(Routed):
     async def _answered(
         self, table: RoutingTable, client: ClientEntry, target: Target, payload: Payload
     ) -> Answer:
-        if target.way is Way.MODEL:
+        source = source_of(payload) if target.way is Way.SOURCE else ""
+        if target.way is Way.MODEL or (target.way is Way.SOURCE and not source):
             return await self._by_its_model(table, client, target, payload)
         if target.way is Way.PROVIDER:
             query = parse_qs(self._query)
@@ -118,13 +127,13 @@ class Relay(Routed):
                 table, gateway.state, client, wanted.strip(), target.kind, gateway.clock()
             )
             return await self._from(table, candidates, self._call(target, payload))
-        kind, object_id = target.kind, target.object_id
+        kind, object_id = target.kind, target.object_id or source
         if target.way is Way.INPUT_FILE:
             kind, object_id = "file", input_file_of(payload)
         store = self._gateway.bindings
         binding, candidate = await objects.bound_candidate(table, store, client, kind, object_id)
         answer = await self._from(table, [candidate], self._call(target, payload))
-        if self._method == "DELETE":
+        if self._method == "DELETE" and not target.rest:
             await store.forget(binding)
         return answer
 
@@ -183,10 +192,14 @@ class Relay(Routed):
 
         page = objects.read_page(self._query)
         found = await listing.own_objects(table, self._gateway.bindings, client, target.kind, page, read)
+        await self._show(found)
+
+    async def _show(self, value: dict[str, Any]) -> None:
+        """An answer of this gateway's own."""
         headers = self._answer_headers()
         self._has_answered = True
         self._finish(200, "ok")
-        await send_json(self._send, 200, found, headers)
+        await send_json(self._send, 200, value, headers)
 
     # --- stream and record -----------------------------------------------------------------
 
@@ -200,9 +213,9 @@ class Relay(Routed):
                 self._gateway.bindings,
                 client,
                 record.served_by.credential.id,
-                target.kind,
+                target.makes or target.kind,
                 answer.body,
-                is_new=target.makes,
+                is_new=bool(target.makes),
             )
         headers = [(b"content-type", answer.content_type.encode("latin-1")), *self._answer_headers()]
         self._has_answered = True
@@ -245,3 +258,12 @@ def input_file_of(payload: Payload) -> str:
     if not name:
         raise ClientError("The field `input_file_id` is missing.", param="input_file_id")
     return name
+
+
+def source_of(payload: Payload) -> str:
+    """The video that a request works on, "" when it brings one of its own. Raises ClientError."""
+    if not isinstance(payload, JsonPayload) or "video" not in payload.fields:
+        return ""
+    video = payload.value()["video"]
+    name = video.get("id") if isinstance(video, dict) else None
+    return name if isinstance(name, str) else ""

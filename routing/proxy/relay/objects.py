@@ -7,24 +7,31 @@ from urllib.parse import parse_qs
 import msgspec
 
 from providers.adapters.registry import adapter_for
-from providers.adapters.relay import can_relay
+from providers.adapters.relay import can_hold, can_relay
 from providers.errors import ClientError, NoCandidate
-from providers.values import CredentialEntry
+from providers.values import CredentialEntry, Format
 from routing.core.bindings import Binding, BindingStore
 from routing.core.credentials import credentials_of_provider, find_credential
 from routing.core.resolve import Candidate
 from routing.core.state import RoutingState
 from routing.core.table import ClientEntry, RoutingTable
-from routing.proxy.relay.endpoints import NoSuchObject
+from routing.proxy.relay.endpoints import STATE_KINDS, NoSuchObject
 
 DEFAULT_PAGE = 20
 LONGEST_PAGE = 100
 
 
+class _File(msgspec.Struct):
+    id: str | None = None
+
+
 class _Made(msgspec.Struct):
-    """The ids in an answer: the object's own, and those of the files that a batch wrote."""
+    """The ids in an answer: the object's own, and those of the files that a batch wrote, or that an upload
+    became. xAI names a video by its request."""
 
     id: str | None = None
+    request_id: str | None = None
+    file: _File | None = None
     output_file_id: str | None = None
     error_file_id: str | None = None
 
@@ -77,7 +84,10 @@ def provider_candidates(
     """
 
     def is_fit(entry: CredentialEntry) -> bool:
-        return can_relay(adapter_for(entry.adapter))
+        adapter = adapter_for(entry.adapter)
+        if kind in STATE_KINDS:
+            return can_hold(adapter) and Format.RESPONSES in adapter.formats(entry)
+        return can_relay(adapter)
 
     found = credentials_of_provider(table, client, provider_key, is_fit)
     if not found and provider_key:
@@ -86,7 +96,7 @@ def provider_candidates(
             code="unknown_provider",
         )
     if not found:
-        raise NoCandidate("No provider that speaks OpenAI's form is configured.")
+        raise NoCandidate(f"No provider that can keep a {kind} is configured.")
     key = rest_key(kind)
     found.sort(key=lambda entry: state.cooldown(entry.id, key, now) is not None)
     return [Candidate(credential=entry, model=key) for entry in found]
@@ -105,7 +115,7 @@ async def bound_candidate(
 def held_by(table: RoutingTable, binding: Binding) -> Candidate:
     """Raises NoCandidate when the credential is switched off or offers nothing any more."""
     credential = find_credential(table, binding.credential_id)
-    if credential is None or not can_relay(adapter_for(credential.adapter)):
+    if credential is None or not can_hold(adapter_for(credential.adapter)):
         raise NoCandidate(
             f"The credential that holds the {binding.kind} `{binding.object_id}` is not in service now.",
             code="auth_unavailable",
@@ -121,9 +131,11 @@ async def keep_made(
         made = _MADE.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return
-    ids = [(kind, made.id)] if is_new else []
+    ids = [(kind, made.id or made.request_id)] if is_new else []
     if kind == "batch":
         ids += [("file", made.output_file_id), ("file", made.error_file_id)]
+    if kind == "upload" and made.file is not None:
+        ids.append(("file", made.file.id))
     for found_kind, object_id in ids:
         if object_id and (is_new or await store.find(client.id, found_kind, object_id) is None):
             await store.keep(

@@ -258,3 +258,71 @@ async def test_an_id_cannot_leave_its_path(proxy, upstream, vendor, sdk):
     )
     assert response.status_code == 404
     assert len(vendor.calls) == 1
+
+
+class Uploader:
+    """An upstream with uploads: parts become a file, for the key that began it."""
+
+    def __init__(self) -> None:
+        self.keys: set[str] = set()
+        self.bodies: list[bytes] = []
+
+    async def __call__(self, request: web.Request, call) -> web.StreamResponse:
+        self.keys.add(call.headers["authorization"])
+        self.bodies.append(call.body)
+        _, _, action = call.path.removeprefix("/v1/uploads").strip("/").partition("/")
+        if call.path.startswith("/v1/files"):
+            return web.json_response({"id": "file-1", "object": "file", "purpose": "user_data"})
+        if action == "parts":
+            part = {"id": "part_1", "object": "upload.part", "upload_id": "upload_1", "created_at": 1}
+            return web.json_response(part)
+        upload = {
+            "id": "upload_1",
+            "object": "upload",
+            "status": "pending",
+            "filename": "a",
+            "purpose": "batch",
+        }
+        if action == "complete":
+            upload |= {"status": "completed", "file": {"id": "file-1", "object": "file"}}
+        if action == "cancel":
+            upload["status"] = "cancelled"
+        return web.json_response(upload)
+
+
+async def test_an_upload_becomes_a_file_of_its_maker(proxy, upstream, sdk, bob):
+    offer_two(proxy, upstream)
+    vendor = Uploader()
+    upstream.then(vendor)
+    made = await sdk.uploads.create(filename="a", purpose="batch", bytes=3, mime_type="text/plain")
+    part = await sdk.uploads.parts.create(made.id, data=b"abc")
+    done = await sdk.uploads.complete(made.id, part_ids=[part.id])
+    assert done.status == "completed"
+    assert (await sdk.files.retrieve("file-1")).id == "file-1"
+    assert (await sdk.uploads.cancel(made.id)).status == "cancelled"
+    assert b"abc" in vendor.bodies[1]
+    assert len(vendor.keys) == 1
+    with pytest.raises(openai.NotFoundError):
+        await bob.uploads.parts.create(made.id, data=b"abc")
+    with pytest.raises(openai.NotFoundError):
+        await bob.files.retrieve("file-1")
+
+
+@pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning")
+async def test_a_video_is_edited_where_it_was_made(proxy, upstream, vendor, sdk):
+    offer_two(proxy, upstream)
+    made = await sdk.videos.create(prompt="A fox", model="m")
+    upstream.scripts.clear()
+    upstream.then(answers(body={"id": "video-9", "object": "video", "status": "queued"}))
+    edited = await sdk.videos.edit(prompt="A red fox", video={"id": made.id})
+    assert upstream.calls[1].path == "/v1/videos/edits"
+    assert upstream.calls[1].headers["authorization"] == upstream.calls[0].headers["authorization"]
+    await sdk.videos.retrieve(edited.id)
+    with pytest.raises(openai.NotFoundError):
+        await sdk.videos.edit(prompt="A red fox", video={"id": "video-of-nobody"})
+    answer = await proxy.http.post(
+        f"{proxy.url}/v1/videos/generations",
+        json={"model": "m", "prompt": "A fox"},
+        headers={"authorization": f"Bearer {KEY}"},
+    )
+    assert answer.json()["id"] == "video-9"
