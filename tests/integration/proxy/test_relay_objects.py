@@ -276,7 +276,7 @@ class Uploader:
         if action == "parts":
             part = {"id": "part_1", "object": "upload.part", "upload_id": "upload_1", "created_at": 1}
             return web.json_response(part)
-        upload = {
+        upload: dict[str, object] = {
             "id": "upload_1",
             "object": "upload",
             "status": "pending",
@@ -314,15 +314,15 @@ async def test_a_video_is_edited_where_it_was_made(proxy, upstream, vendor, sdk)
     made = await sdk.videos.create(prompt="A fox", model="m")
     upstream.scripts.clear()
     upstream.then(answers(body={"id": "video-9", "object": "video", "status": "queued"}))
-    edited = await sdk.videos.edit(prompt="A red fox", video={"id": made.id})
+
+    async def post(action, **fields):
+        headers = {"authorization": f"Bearer {KEY}"}
+        return await proxy.http.post(f"{proxy.url}/v1/videos/{action}", json=fields, headers=headers)
+
+    edited = (await post("edits", prompt="A red fox", video={"id": made.id})).json()
     assert upstream.calls[1].path == "/v1/videos/edits"
     assert upstream.calls[1].headers["authorization"] == upstream.calls[0].headers["authorization"]
-    await sdk.videos.retrieve(edited.id)
-    with pytest.raises(openai.NotFoundError):
-        await sdk.videos.edit(prompt="A red fox", video={"id": "video-of-nobody"})
-    answer = await proxy.http.post(
-        f"{proxy.url}/v1/videos/generations",
-        json={"model": "m", "prompt": "A fox"},
-        headers={"authorization": f"Bearer {KEY}"},
-    )
-    assert answer.json()["id"] == "video-9"
+    await sdk.videos.retrieve(edited["id"])
+    assert (await post("edits", prompt="A red fox", video={"id": "video-of-nobody"})).status_code == 404
+    assert (await post("generations", model="m", prompt="A fox")).json()["id"] == "video-9"
+    assert (await post("extensions", model="m", video={"url": "https://x.example/a.mp4"})).status_code == 200
