@@ -1,4 +1,4 @@
-"""Gemini's ``:batchEmbedContents``. Source: https://ai.google.dev/api/embeddings (2025)."""
+"""Gemini's ``:embedContent`` and ``:batchEmbedContents``. Source: ai.google.dev/api/embeddings (2025)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,15 @@ def can_embed(adapter: Adapter) -> bool:
 
 
 def embeddings_request(
-    adapter: Adapter, credential: CredentialEntry, model: str, body: bytes, headers: dict[str, str]
+    adapter: Adapter,
+    credential: CredentialEntry,
+    model: str,
+    body: bytes,
+    headers: dict[str, str],
+    *,
+    action: str = "batchEmbedContents",
 ) -> UpstreamRequest:
-    """One batch, addressed and signed as the adapter does it for ``:generateContent``. ``headers`` are the
+    """One call, addressed and signed as the adapter does it for ``:generateContent``. ``headers`` are the
     client's, for ``$Name`` values of custom headers."""
     call = Call(
         credential=credential,
@@ -29,5 +35,5 @@ def embeddings_request(
         client_headers=tuple(headers.items()) if credential.headers else (),
     )
     request = adapter.request(call)
-    url = request.url.removesuffix(":generateContent") + ":batchEmbedContents"
+    url = request.url.removesuffix(":generateContent") + f":{action}"
     return msgspec.structs.replace(request, url=url)

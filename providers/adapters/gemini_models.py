@@ -66,6 +66,7 @@ _IDS: tuple[tuple[str, str, int], ...] = (
     ("gemini-1.5-pro", "Gemini 1.5 Pro", 1_048_576),
     ("gemini-1.5-flash", "Gemini 1.5 Flash", 1_048_576),
     ("gemini-1.0-pro", "Gemini 1.0 Pro", 32_768),
+    ("gemini-embedding-001", "Gemini Embedding", 2_048),
 )
 
 GEMINI_CATALOGUE: tuple[CatalogueModel, ...] = tuple(

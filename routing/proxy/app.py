@@ -20,6 +20,7 @@ from routing.proxy.counting import CountingExchange
 from routing.proxy.endpoints import POSTS, Endpoint, dialect_of, gemini_endpoint, normal_path
 from routing.proxy.exchange import Exchange, own_query
 from routing.proxy.gateway import Gateway
+from routing.proxy.gemini_embedding import GeminiEmbeddingExchange
 from routing.proxy.relay.endpoints import is_relayed
 from routing.proxy.relay.exchange import Relay
 from routing.proxy.responses import ResponsesCountingExchange, ResponsesExchange
@@ -104,6 +105,8 @@ class ProxyApplication:
         if endpoint.dialect is Format.RESPONSES:
             is_count = endpoint.operation is Operation.COUNT
             return ResponsesCountingExchange if is_count else ResponsesExchange
+        if endpoint.embeds:
+            return GeminiEmbeddingExchange
         if endpoint.operation is Operation.COUNT:
             return CountingExchange
         return CompletionsExchange if endpoint.is_completion else Exchange

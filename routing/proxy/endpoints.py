@@ -23,6 +23,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     url: UrlParts | None = None
     is_completion: bool = False
     """The legacy ``/v1/completions``."""
+    embeds: str = ""
+    """Gemini's action for embeddings, "" for all else."""
 
 
 CHAT = Endpoint(dialect=Format.OPENAI)
@@ -41,7 +43,8 @@ _DOUBLED = re.compile(r"^(?:/v1beta|/v1)+(?=/v1beta/)|^(?:/v1)+(?=/)")
 _UNVERSIONED = ("/chat/completions", "/completions", "/messages", "/responses", "/models")
 _GEMINI = re.compile(r"^/v1(?:beta)?/(?:models|tunedModels)/(.+):(\w+)$")
 
-GEMINI_ACTIONS = ("generateContent", "streamGenerateContent", "countTokens")
+GEMINI_EMBEDDINGS = ("embedContent", "batchEmbedContents")
+GEMINI_ACTIONS = ("generateContent", "streamGenerateContent", "countTokens", *GEMINI_EMBEDDINGS)
 
 
 def normal_path(path: str) -> str:
@@ -68,6 +71,7 @@ def gemini_endpoint(path: str, query: str) -> Endpoint | None:
     streams = action == "streamGenerateContent"
     return Endpoint(
         dialect=Format.GEMINI,
+        embeds=action if action in GEMINI_EMBEDDINGS else "",
         operation=Operation.COUNT if action == "countTokens" else Operation.GENERATE,
         url=UrlParts(
             model=model,
