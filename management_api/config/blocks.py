@@ -164,6 +164,8 @@ def _switches(fields: Fields, block: Block) -> dict[str, Any]:
     for switch in block.switches:
         if fields.flag(switch):
             options[switch] = True
+    if (completes := fields.flag("legacy-completions")) is not None:
+        options["legacy-completions"] = completes
     return options
 
 

@@ -38,6 +38,8 @@ class Operation(Enum):
     """How many tokens a request has."""
     COMPACT = "compact"
     """``/responses/compact``: a conversation made shorter by its vendor."""
+    COMPLETE = "complete"
+    """The legacy ``/completions``."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +131,11 @@ class Adapter:
     """Whether ``elsewhere`` may ever name another address."""
     in_process: bool = False
     """Answers without a network (``demo``), by ``answer``."""
+
+    def completes(self, credential: CredentialEntry, model: str) -> bool | None:
+        """Whether ``model`` is asked at the legacy ``/completions``: always, never, or (None) where chat
+        cannot carry what the client wants; a server that lacks the endpoint answers 404 then."""
+        return False
 
     def formats(self, credential: CredentialEntry, model: str = "") -> tuple[Format, ...]:
         """All formats that ``credential`` may be addressed in for the upstream model ``model``. A client of

@@ -59,6 +59,7 @@ class OpenAI(OpenAICompatible):
     key_hint = "Begins with sk-; made at platform.openai.com, API keys."
     environment = ("OPENAI_API_KEY",)
     owned_by = "openai"
+    legacy_models = r"instruct|^(babbage|davinci)-"
     default_mappings = (("gpt-4-turbo", "gpt-4-turbo-preview"),)
     abilities = Capabilities()
     abilities_by_model = (

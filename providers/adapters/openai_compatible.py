@@ -23,6 +23,7 @@ _PATHS: dict[tuple[Format | None, Operation], str] = {
     (Format.RESPONSES, Operation.GENERATE): "responses",
     (Format.RESPONSES, Operation.COUNT): "responses/input_tokens",
     (Format.RESPONSES, Operation.COMPACT): "responses/compact",
+    (Format.OPENAI, Operation.COMPLETE): "completions",
 }
 """Below the base URL; what is not here is a chat completion."""
 
@@ -37,6 +38,8 @@ class OpenAICompatible(Adapter):
     auth: Auth = BearerKey()
     abilities = Capabilities(legacy_max_tokens=True, developer_role=False)
     """What a model that nobody described can do. The older spellings are understood by every server."""
+    legacy_models: str | None = None
+    """A regular expression over the models that the legacy ``/completions`` serves."""
     abilities_by_model: tuple[tuple[str, Capabilities], ...] = ()
     """Regular expressions over the upstream model id, first match wins; before them, the catalogue."""
 
@@ -63,6 +66,9 @@ class OpenAICompatible(Adapter):
 
     def classify(self, status: int, headers: dict[str, str], body: bytes, now: float) -> Refusal:
         return refusals.classify(refusals.read_detail(body), status, headers, now)
+
+    def completes(self, credential: CredentialEntry, model: str) -> bool | None:
+        return self.legacy_models is not None and re.search(self.legacy_models, model) is not None
 
     def capabilities(self, model: str) -> Capabilities:
         for known in self.catalogue:

@@ -1,28 +1,116 @@
-"""The legacy ``/v1/completions``: one chat exchange for each prompt, one answer in its own shape."""
+"""The legacy ``/v1/completions``: passed on where the upstream has it, else one chat exchange for each
+prompt, and one answer in its own shape.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 
+from providers.adapters.base import Operation
+from providers.adapters.registry import adapter_for
+from providers.errors import UpstreamRefused
 from providers.translation.codecs.openai.completions import (
     DONE,
     Completion,
     CompletionStream,
+    is_beyond_chat,
+    is_legacy_answer,
     read_completion,
     whole_answer,
 )
 from providers.translation.model import ErrorInfo, Usage
+from providers.translation.passthrough import ParsedBody
 from providers.translation.registry import PASSTHROUGHS
-from providers.values import Format
+from providers.upstream.client import UpstreamResponse
+from providers.values import Format, Refusal, RefusalKind
+from routing.core.resolve import Candidate
 from routing.core.table import ClientEntry, RoutingTable
-from routing.proxy.attempt import WholeAnswer
-from routing.proxy.delivery import Delivery
-from routing.proxy.exchange import Exchange
+from routing.outgoing import Ask
+from routing.proxy.attempt import Attempt, WholeAnswer
+from routing.proxy.delivery import Delivery, PassingStream
+from routing.proxy.relay.routed import Routed
+
+MISSING = frozenset({404, 405, 501})
+"""How a server says that it has no such endpoint, or not for this model."""
 
 
-class CompletionsExchange(Exchange):
+class LegacyAttempt(Attempt):
+    """One candidate asked at ``/completions``."""
+
+    def _passed(self, body: bytes) -> WholeAnswer:
+        _check_legacy(body)
+        return super()._passed(body)
+
+    def _passing(
+        self, response: UpstreamResponse, chunks: AsyncIterator[bytes], first: bytes
+    ) -> PassingStream:
+        if b'"error"' not in first[:400]:
+            _check_legacy(first)
+        return super()._passing(response, chunks, first)
+
+
+def _check_legacy(body: bytes) -> None:
+    """Raises UpstreamRefused, as a missing endpoint does."""
+    if not is_legacy_answer(body):
+        refusal = Refusal(kind=RefusalKind.NOT_FOUND, status=404, message="The answer is no completion.")
+        raise UpstreamRefused(refusal)
+
+
+class CompletionsExchange(Routed):
     async def _respond(self, table: RoutingTable, client: ClientEntry, body: bytes) -> None:
+        parsed = PASSTHROUGHS[Format.OPENAI].parse(body)
+        passed = await self._passed_on(table, client, parsed)
+        if isinstance(passed, WholeAnswer):
+            await self._send_whole(passed)
+        elif passed is not None:
+            await self._send_stream(passed)
+        else:
+            await self._by_chat(table, client, body)
+
+    async def _passed_on(
+        self, table: RoutingTable, client: ClientEntry, parsed: ParsedBody
+    ) -> WholeAnswer | Delivery | None:
+        """The answer of a candidate that has the endpoint; None when the first one has not.
+
+        The order of candidates stands: one that has the endpoint is not preferred for it.
+        """
+        is_needed = is_beyond_chat(parsed)
+        resolution = self._resolve(table, client, parsed)
+
+        def has_it(candidate: Candidate) -> bool:
+            credential, model = candidate.credential, candidate.model
+            if (credential.id, model) in self._gateway.without_completions:
+                return False
+            told = adapter_for(credential.adapter).completes(credential, model)
+            return is_needed if told is None else told
+
+        if not resolution.candidates or not has_it(resolution.candidates[0]):
+            return None
+        self._record.route_model, self._record.is_stream = parsed.model, parsed.stream
+        ask = Ask(
+            parsed=parsed,
+            suffix=resolution.suffix,
+            headers=self._headers,
+            format=Format.OPENAI,
+            now=int(self._gateway.clock()),
+            seed=self._record.exchange_id,
+            operation=Operation.COMPLETE,
+        )
+
+        async def attempt(candidate: Candidate) -> WholeAnswer | Delivery:
+            return await LegacyAttempt(self._gateway.client, ask, candidate, self._gateway.clock()).start()
+
+        candidates = [candidate for candidate in resolution.candidates if has_it(candidate)]
+        try:
+            return await self._first_answer(candidates, table.settings, attempt)
+        except UpstreamRefused as error:
+            if error.refusal.status not in MISSING:
+                raise
+            self._gateway.without_completions.update((one.credential.id, one.model) for one in candidates)
+            return None
+
+    async def _by_chat(self, table: RoutingTable, client: ClientEntry, body: bytes) -> None:
         completion = read_completion(body)
         deliveries: list[Delivery] = []
         wholes: list[WholeAnswer] = []

@@ -39,6 +39,8 @@ class Gateway:
     """Pages that carry calls for this process."""
     bindings: BindingStore = field(default_factory=MemoryBindings)
     """Which credential holds an object that a client made."""
+    without_completions: set[tuple[int, str]] = field(default_factory=set)
+    """(credential, model) pairs found to have no legacy ``/completions``: bounded by the configuration."""
     responses: ResponseStore = field(default_factory=NoResponses)
     """Responses that the gateway keeps itself."""
     tokens: TokenSource = field(default_factory=NoTokens)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -574,12 +575,73 @@ async def test_a_legacy_completion_streams(proxy, upstream, chat, prompt):
     assert proxy.line.output_tokens == count * HELLO.output
 
 
-async def test_a_suffix_reaches_the_model(proxy, upstream, chat):
-    upstream.then(answers(body=WHOLE[Format.OPENAI](HELLO)))
-    await post(proxy, "/v1/completions", {"model": "m", "prompt": "def f(", "suffix": "return 1"})
-    text = json.dumps(upstream.calls[0].json["messages"])
+MIDDLE = {"model": "m", "prompt": "def f(", "suffix": "return 1"}
+LEGACY: dict[str, Any] = {
+    "id": "cmpl-1",
+    "object": "text_completion",
+    "created": 1,
+    "model": "up",
+    "choices": [{"text": "x): ", "index": 0, "logprobs": None, "finish_reason": "stop", "x_new": 1e3}],
+    "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12},
+}
+
+
+@pytest.mark.parametrize("lacks", [answers(404, {"detail": "Not Found"}), None], ids=["404", "chats"])
+async def test_a_suffix_reaches_a_model_that_only_chats(proxy, upstream, chat, lacks):
+    chats = answers(body=WHOLE[Format.OPENAI](HELLO))
+    upstream.then(lacks or chats, chats)
+    for _ in range(2):
+        response = await post(proxy, "/v1/completions", MIDDLE)
+        assert response.json()["choices"][0]["text"] == HELLO.text
+    paths = [call.path for call in upstream.calls]
+    assert paths == ["/v1/completions", "/v1/chat/completions", "/v1/chat/completions"]  # tried once
+    text = json.dumps(upstream.calls[1].json["messages"])
     assert "def f(" in text
     assert "return 1" in text
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"suffix": "return 1"}, {"prompt": [1, 2, 3]}, {"prompt": [[1], [2]]}, {"logprobs": 2}, {"best_of": 3}],
+)
+async def test_what_chat_cannot_carry_passes_to_a_server_that_has_the_endpoint(proxy, upstream, chat, fields):
+    upstream.then(answers(body=LEGACY))
+    sent = {**MIDDLE, "suffix": None, **fields, "x_unknown": 1}
+    response = await post(proxy, "/v1/completions", sent)
+    assert response.content == json.dumps(LEGACY).encode()
+    (call,) = upstream.calls
+    assert (call.path, call.json) == ("/v1/completions", {**sent, "model": "up"})
+    assert (proxy.line.input_tokens, proxy.line.output_tokens, proxy.line.dropped) == (9, 3, ())
+
+
+async def test_a_legacy_stream_passes_and_is_counted(proxy, upstream, chat):
+    def piece(**fields):
+        return f"data: {json.dumps({**LEGACY, 'usage': None, **fields})}\n\n".encode()
+
+    pieces = [piece(choices=[{**LEGACY["choices"][0], "finish_reason": None}]), piece()]
+    pieces += [piece(choices=[], usage=LEGACY["usage"]), b"data: [DONE]\n\n"]
+    upstream.then(streams(*pieces))
+    response = await post(proxy, "/v1/completions", {**MIDDLE, "stream": True})
+    assert response.text.count("x): ") == 2
+    assert response.text.endswith("data: [DONE]\n\n")
+    assert (proxy.line.input_tokens, proxy.line.outcome) == (9, "ok")
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+async def test_a_switch_says_whether_a_server_has_the_endpoint(proxy, upstream, has_it):
+    proxy.offer("m", f"{upstream.url}/v1", "up", options={"legacy-completions": has_it})
+    upstream.then(answers(body=LEGACY if has_it else WHOLE[Format.OPENAI](HELLO)))
+    plain = {"model": "m", "prompt": "Say"} if has_it else MIDDLE
+    response = await post(proxy, "/v1/completions", plain)
+    assert response.json()["object"] == "text_completion"
+    assert [call.path for call in upstream.calls] == ["/v1/completions" if has_it else "/v1/chat/completions"]
+
+
+async def test_an_empty_prompt_is_something_to_answer(proxy, upstream, chat):
+    upstream.then(answers(body=WHOLE[Format.OPENAI](HELLO)))
+    for body in ({"model": "m"}, {"model": "m", "prompt": ""}):
+        assert (await post(proxy, "/v1/completions", body)).status_code == 200
+    assert {call.json["messages"][0]["content"] for call in upstream.calls} == {"Complete this:"}
 
 
 async def test_a_cut_legacy_stream_is_an_error(proxy, upstream, chat):

@@ -14,7 +14,7 @@ from providers.errors import UpstreamProtocolError
 from providers.translation.codec import MalformedRequest
 from providers.translation.json_text import dump_bytes
 from providers.translation.model import Json
-from providers.translation.passthrough import BAD_JSON
+from providers.translation.passthrough import BAD_JSON, ParsedBody, is_set
 from providers.translation.sse import SseEvent, SseReader, frame
 
 MAX_PROMPTS = 20
@@ -30,6 +30,8 @@ _MIDDLE = (
     "Continue the text. Reply with nothing but the words that belong between the text before and the text "
     "after the gap, without quoting either of them."
 )
+EMPTY_PROMPT = "Complete this:"
+"""A chat needs something to answer; CLIProxyAPI sends these words."""
 _LENGTH = 16
 """The endpoint's documented default for ``max_tokens``."""
 
@@ -72,7 +74,24 @@ def read_completion(body: bytes) -> Completion:
     )
 
 
+def is_beyond_chat(body: ParsedBody) -> bool:
+    """Whether a legacy request holds what a chat request cannot: a gap to fill, tokens, log probabilities."""
+    fields = body.fields
+    wants = is_set(fields, "suffix") or is_set(fields, "logprobs")
+    if not wants and bytes(fields.get("best_of", b"1")).strip() not in (b"1", b"null"):
+        wants = True
+    return wants or bytes(fields.get("prompt", b"")).lstrip(b"[ \t\r\n")[:1].isdigit()
+
+
+def is_legacy_answer(body: bytes) -> bool:
+    """Whether an answer, or the first event of a stream, is a completion: some servers answer everything
+    with a chat completion."""
+    return b'"text_completion"' in body or (b'"text"' in body and b'"delta"' not in body[:4096])
+
+
 def _prompts(value: Json) -> tuple[str, ...]:
+    if value is None:
+        value = ""  # the endpoint's documented default is the beginning of a new text
     prompts = [value] if isinstance(value, str) else value
     if isinstance(prompts, list) and prompts and all(isinstance(prompt, str) for prompt in prompts):
         if len(prompts) > MAX_PROMPTS:
@@ -85,7 +104,7 @@ def _prompts(value: Json) -> tuple[str, ...]:
 
 def _messages(prompt: str, suffix: str | None) -> list[dict[str, Json]]:
     if not suffix:
-        return [{"role": "user", "content": prompt}]
+        return [{"role": "user", "content": prompt or EMPTY_PROMPT}]
     text = f"Text before the gap:\n{prompt}\n\nText after the gap:\n{suffix}"
     return [{"role": "system", "content": _MIDDLE}, {"role": "user", "content": text}]
 

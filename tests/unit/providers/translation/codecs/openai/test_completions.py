@@ -15,9 +15,7 @@ def read(**fields):
     return read_completion(json.dumps({"model": "m", **fields}).encode())
 
 
-@pytest.mark.parametrize(
-    "prompt", [None, 7, [], [1, 2], [[1], [2]], ["a", 1], {"a": 1}, ["x"] * 21], ids=repr
-)
+@pytest.mark.parametrize("prompt", [7, [], [1, 2], [[1], [2]], ["a", 1], {"a": 1}, ["x"] * 21], ids=repr)
 def test_a_prompt_is_text_or_a_list_of_texts(prompt):
     with pytest.raises(MalformedRequest, match=r"prompt|Prompt"):
         read(prompt=prompt)
