@@ -15,7 +15,9 @@ from providers.translation.model import ReasoningConfig, Request
 from providers.translation.passthrough import ParsedBody
 from providers.translation.registry import CODECS, PASSTHROUGHS, UPSTREAM_CODECS
 from providers.values import Format
-from routing.core.resolve import Candidate
+from routing.core.payload import PayloadRules
+from routing.core.payload_rules import IMAGE_TOOL, Subject, applied, rules_for, without_image_tool
+from routing.core.resolve import Candidate, split_suffix
 
 LEVELS = frozenset({"minimal", "low", "medium", "high", "xhigh", "max"})
 
@@ -34,6 +36,10 @@ class Ask(msgspec.Struct, kw_only=True):
     seed: str
     operation: Operation = Operation.GENERATE
     query: str = ""
+    payload: PayloadRules = PayloadRules()
+    """The operator's rules about bodies."""
+    strips_image_tool: bool = False
+    """Whether the built-in tool that makes images is taken out."""
     request: Request | None = None
 
     def neutral(self) -> Request:
@@ -112,7 +118,7 @@ def prepare(ask: Ask, candidate: Candidate, now: float, format_: Format | None =
     call = Call(
         credential=credential,
         model=candidate.model,
-        body=body,
+        body=ruled(body, ask, candidate, format_),
         stream=is_stream,
         headers=headers,
         client_headers=tuple(ask.headers.items()) if credential.headers else (),
@@ -123,6 +129,35 @@ def prepare(ask: Ask, candidate: Candidate, now: float, format_: Format | None =
         seed=ask.seed,
     )
     return Outgoing(call=call, passes=is_passed, encoded=encoded)
+
+
+def ruled(body: bytes, ask: Ask, candidate: Candidate, format_: Format) -> bytes:
+    """``body`` as the operator's rules want it; the same bytes where none holds."""
+    has_image_tool = ask.strips_image_tool and IMAGE_TOOL.encode() in body
+    rules = _rules_for(ask, candidate, format_) if ask.payload else ask.payload
+    if not (rules or has_image_tool):
+        return body
+    value = msgspec.json.decode(body)
+    if not isinstance(value, dict):
+        return body
+    if has_image_tool:
+        value = without_image_tool(value)
+    return msgspec.json.encode(applied(rules, value) if rules else value)
+
+
+def _rules_for(ask: Ask, candidate: Candidate, format_: Format) -> PayloadRules:
+    protocols = adapter_for(candidate.credential.adapter).payload_protocols(format_)
+    if not protocols:
+        return PayloadRules()
+    asked = ask.parsed.model
+    bare = split_suffix(asked)[0] if ask.suffix else asked
+    subject = Subject(
+        models=(candidate.model, bare, asked),
+        protocols=protocols,
+        from_protocol=ask.parsed.format.value,
+        headers=ask.headers,
+    )
+    return rules_for(ask.payload, subject)
 
 
 def reasoning_of(suffix: str) -> ReasoningConfig:

@@ -282,6 +282,8 @@ def _choices(
         now=int(now),
         seed=SEED,
         operation=Operation.GENERATE,
+        payload=decision.table.settings.payload,
+        strips_image_tool=decision.table.settings.image_generation in ("off", "chat"),
     )
     choices = []
     for place, (candidate, why) in enumerate(

@@ -20,7 +20,7 @@ from providers.adapters.google_models import ANTIGRAVITY_CATALOGUE
 from providers.adapters.headers import custom_headers, merge_headers
 from providers.errors import UpstreamRefused
 from providers.translation.codecs.gemini import code_assist
-from providers.values import CredentialEntry, Refusal, RefusalKind
+from providers.values import CredentialEntry, Format, Refusal, RefusalKind
 
 HOSTS = ("https://daily-cloudcode-pa.googleapis.com", "https://cloudcode-pa.googleapis.com")
 """Asked in this order, unless the credential has an address of its own."""
@@ -39,6 +39,9 @@ class Antigravity(CodeAssist):
     owned_by = "antigravity"
     catalogue = ANTIGRAVITY_CATALOGUE
     has_other_addresses = True
+
+    def payload_protocols(self, format_: Format) -> tuple[str, ...]:
+        return ("antigravity",)
 
     def only_streams(self, credential: CredentialEntry, operation: Operation, model: str) -> bool:
         is_answer = operation is Operation.GENERATE

@@ -173,6 +173,11 @@ class Adapter:
         """A new Unwrapper for one stream, or None where streams come bare."""
         return None
 
+    def payload_protocols(self, format_: Format) -> tuple[str, ...]:
+        """The names under which the operator's payload rules know a call in ``format_``; () where no rule
+        shall touch it."""
+        return (format_.value,)
+
     def models_request(self, credential: CredentialEntry) -> UpstreamRequest | None:
         """The call that lists models, or None when the provider offers none."""
         raise NotImplementedError

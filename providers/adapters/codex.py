@@ -22,3 +22,6 @@ class Codex(OpenAICompatible):
     open_ended = True
     abilities = Capabilities()
     abilities_by_model = OPENAI_FAMILIES
+
+    def payload_protocols(self, format_: Format) -> tuple[str, ...]:
+        return ("codex", *super().payload_protocols(format_))

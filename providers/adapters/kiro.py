@@ -52,6 +52,10 @@ class Kiro(Adapter):
     key_hint = "An access token of Kiro; better: connect the account."
     owned_by = "aws"
     catalogue = KIRO_CATALOGUE
+
+    def payload_protocols(self, format_: Format) -> tuple[str, ...]:
+        return ()
+
     default_mappings = KIRO_MAPPINGS
     has_other_addresses = True
     needs_login = True

@@ -6,7 +6,7 @@ from providers.adapters import refusals
 from providers.adapters.base import CatalogueModel
 from providers.adapters.openai_compatible import OpenAICompatible
 from providers.translation.codec import Capabilities
-from providers.values import Refusal, RefusalKind
+from providers.values import Format, Refusal, RefusalKind
 
 _FREE_TIER_SPENT = ("free-usage-exhausted", "included free usage")
 _FREE_TIER_S = 24 * 3600.0
@@ -48,6 +48,10 @@ class XAI(OpenAICompatible):
         _model("grok-3-mini", 131_072, ("low", "medium", "high")),
         _model("grok-3-mini-fast", 131_072, ("low", "medium", "high")),
     )
+
+    def payload_protocols(self, format_: Format) -> tuple[str, ...]:
+        names = super().payload_protocols(format_)
+        return ("codex", *names) if format_ is Format.RESPONSES else names
 
     def classify(self, status: int, headers: dict[str, str], body: bytes, now: float) -> Refusal:
         detail = refusals.read_detail(body)

@@ -136,6 +136,8 @@ class Exchange:
             seed=record.exchange_id,
             operation=self._endpoint.operation,
             query=self._query,
+            payload=table.settings.payload,
+            strips_image_tool=table.settings.image_generation in ("off", "chat"),
         )
         return await self._answer(table, client, ask, resolution)
 

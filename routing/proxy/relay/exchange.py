@@ -62,6 +62,8 @@ class Relay(Routed):
         target = find_target(self._path, self._method)
         if target is None:
             raise UnknownPath(f"There is no {self._method} {self._path} here.")
+        if target.path.startswith("/images/") and table.settings.image_generation == "off":
+            raise UnknownPath("Image generation is switched off here (`disable-image-generation`).")
         record.route_model = self._path
         payload = await self._read(target)
         presence.begin()

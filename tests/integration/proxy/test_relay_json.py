@@ -9,6 +9,7 @@ import struct
 import time
 
 import httpx
+import msgspec
 import openai
 import pytest
 from aiohttp import web
@@ -228,3 +229,18 @@ async def test_a_wrong_method_and_a_missing_key_are_told(proxy):
     assert response.status_code == 405
     response = await proxy.http.post(f"{proxy.url}/v1/embeddings", json={"model": "m"})
     assert response.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("switch", "status"), [("off", 404), ("chat", 200), ("passthrough", 200), ("on", 200)]
+)
+async def test_image_routes_are_gone_only_where_image_generation_is_off(proxy, upstream, switch, status):
+    upstream.then(answers(body={"data": [{"b64_json": "AA=="}]}))
+    proxy.offer("m", f"{upstream.url}/v1", adapter="openai")
+    proxy.settings = msgspec.structs.replace(proxy.settings, image_generation=switch)
+    proxy.publish()
+    headers = {"authorization": f"Bearer {KEY}"}
+    body = {"model": "m", "prompt": "a cat"}
+    response = await proxy.http.post(f"{proxy.url}/v1/images/generations", json=body, headers=headers)
+    assert response.status_code == status
+    assert len(upstream.calls) == (status == 200)

@@ -8,6 +8,7 @@ import pytest
 from providers.translation.codecs.openai.passthrough import effort_of
 from providers.translation.registry import PASSTHROUGHS
 from providers.values import CredentialEntry, Format
+from routing.core.payload import PayloadRule, PayloadRules, PayloadSelector
 from routing.core.resolve import Candidate
 from routing.outgoing import Ask, prepare, reasoning_of
 
@@ -87,3 +88,80 @@ def test_client_headers_are_looked_at_only_where_custom_headers_may_want_them():
     copied = prepare(msgspec.structs.replace(ask(CHAT), headers=headers), custom, 0.0)
     assert plain.call.client_headers == ()
     assert copied.call.client_headers == (("x-tenant", "blue"),)
+
+
+# --- the operator's rules about bodies ----------------------------------------------------------
+
+
+def rules(params: dict, **selector) -> PayloadRules:
+    chosen = PayloadSelector(**{"name": "*", **selector})
+    return PayloadRules(override=(PayloadRule(models=(chosen,), params=tuple(params.items())),))
+
+
+def sent(asked: Ask, adapter: str, model: str = "m-1") -> dict:
+    body: dict = msgspec.json.decode(prepare(asked, candidate(adapter, model), 1.0).call.body)
+    return body
+
+
+SUFFIXED = {"model": "fast(high)", "messages": [{"role": "user", "content": "Hi"}]}
+
+
+@pytest.mark.parametrize("name", ["m-1", "fast", "fast(high)", "f*", "*"])
+def test_a_rule_finds_the_model_by_all_its_names(name):
+    asked = ask(SUFFIXED, payload=rules({"top_k": 7}, name=name))
+    asked.suffix = "high"
+    assert sent(asked, "openai-compatibility")["top_k"] == 7
+
+
+@pytest.mark.parametrize(
+    ("adapter", "protocol", "holds"),
+    [
+        ("openai-compatibility", "openai", True),
+        ("claude", "claude", True),
+        ("claude", "openai", False),
+        ("gemini", "gemini", True),
+        ("codex", "codex", True),
+        ("codex", "openai-response", True),
+        ("openai", "codex", False),
+        ("kiro", "", False),
+    ],
+)
+def test_a_rule_sees_the_body_in_the_upstream_s_format(adapter, protocol, holds):
+    asked = ask({**SUFFIXED, "model": "fast"}, payload=rules({"extra.here": True}, protocol=protocol))
+    assert sent(asked, adapter).get("extra") == ({"here": True} if holds else None)
+
+
+def test_a_rule_wins_over_the_suffix_and_a_body_without_one_keeps_its_bytes():
+    asked = ask(SUFFIXED, payload=rules({"reasoning_effort": "low"}))
+    asked.suffix = "high"
+    assert sent(asked, "openai-compatibility")["reasoning_effort"] == "low"
+    raw = b'{"model": "m-1",  "messages":[], "seed": 1.50}'
+    untouched = Ask(
+        parsed=PASSTHROUGHS[Format.OPENAI].parse(raw),
+        suffix="",
+        headers={},
+        format=Format.OPENAI,
+        now=1,
+        seed="0" * 32,
+        payload=rules({"x": 1}, name="other"),
+    )
+    assert prepare(untouched, candidate("openai-compatibility"), 1.0).call.body == raw
+
+
+def test_the_built_in_image_tool_is_taken_out_where_it_is_switched_off():
+    body = {"model": "m-1", "input": "Hi", "tools": [{"type": "image_generation"}, {"type": "web_search"}]}
+    kept = sent(ask(body, Format.RESPONSES), "codex")
+    assert kept["tools"] == body["tools"]
+    stripped = sent(ask(body, Format.RESPONSES, strips_image_tool=True), "codex")
+    assert stripped["tools"] == [{"type": "web_search"}]
+
+
+def test_a_rule_may_put_the_image_tool_back():
+    body = {"model": "m-1", "input": "Hi", "tools": [{"type": "image_generation"}]}
+    asked = ask(
+        body,
+        Format.RESPONSES,
+        strips_image_tool=True,
+        payload=rules({"tools.-1": {"type": "image_generation"}}),
+    )
+    assert sent(asked, "codex")["tools"] == [{"type": "image_generation"}]
