@@ -154,12 +154,12 @@ def example_model() -> str:
     return DEMO
 
 
-def banner(made: Welcome, host: str, port: int) -> str:
+def banner(made: Welcome, host: str, port: int, scheme: str = "http") -> str:
     """The text of a first run: addresses, secrets, and a curl line that works as pasted."""
     shown_host = "127.0.0.1" if host in ("", "0.0.0.0", "::") else host  # noqa: S104  (compared, not bound)
     if ":" in shown_host:
         shown_host = f"[{shown_host}]"
-    base = f"http://{shown_host}:{port}"
+    base = f"{scheme}://{shown_host}:{port}"
     lines = ["", "First run. These secrets are shown once and are stored nowhere in plain text:", ""]
     lines += [f"  Admin       {base}/admin/"]
     if made.admin_password:

@@ -16,12 +16,15 @@ from cliproxy_site.unfold import UNFOLD as UNFOLD
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = Environment()
-if (BASE_DIR / ".env").is_file():
-    env.read_env(BASE_DIR / ".env")
+for folder in dict.fromkeys((Path.cwd(), BASE_DIR)):
+    if (folder / ".env").is_file():
+        env.read_env(folder / ".env")  # never over what the environment says itself
 
+WRITABLE_PATH = env.str("WRITABLE_PATH", default="") or env.str("writable_path", default="")
+"""CLIProxyAPI's name for the folder that may be written; the data folder is then ``var`` below it."""
 try:
     DATA_DIR = data_dir.prepare(
-        Path(env.str("CLIPROXY_DATA_DIR", default=str(BASE_DIR / "var"))).expanduser()
+        Path(env.str("CLIPROXY_DATA_DIR", default=str(Path(WRITABLE_PATH or BASE_DIR) / "var"))).expanduser()
     )
     SECRET_KEY = env.str("SECRET_KEY", default="") or data_dir.read_or_create_secret(DATA_DIR / "secret_key")
     CLIENT_KEY_PEPPER = env.str("CLIPROXY_CLIENT_KEY_PEPPER", default="") or data_dir.read_or_create_secret(
@@ -37,6 +40,8 @@ ENCRYPTION_KEYS: list[str] = env.list("CLIPROXY_ENCRYPTION_KEYS", default=[])
 
 MANAGEMENT_PASSWORD = env.str("MANAGEMENT_PASSWORD", default="")
 """A management key in plain text beside the stored one; it opens the management API to other machines too."""
+LOCAL_MANAGEMENT_PASSWORD = env.str("CLIPROXY_LOCAL_PASSWORD", default="")
+"""As ``serve --password``: a management key in plain text that counts for callers on this machine only."""
 TRUSTED_PROXIES = env.networks("CLIPROXY_TRUSTED_PROXIES", default=[])
 """Whose ``X-Forwarded-For`` is believed when the management API asks who calls."""
 with (BASE_DIR / "pyproject.toml").open("rb") as file:

@@ -27,17 +27,22 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     password: str
     """MANAGEMENT_PASSWORD, in plain text."""
     allows_remote: bool
+    local_password: str = ""
+    """Of ``serve --password``, in plain text: counts for callers on this machine only."""
 
     @property
     def exists(self) -> bool:
         """Whether there is a management API at all: without any key its paths are unknown ones."""
-        return bool(self.stored_hash or self.password)
+        return bool(self.stored_hash or self.password or self.local_password)
 
     def __repr__(self) -> str:
         return f"Access(exists={self.exists}, allows_remote={self.allows_remote})"
 
-    def accepts(self, key: str) -> bool:
+    def accepts(self, key: str, *, is_local: bool = False) -> bool:
         """Whether ``key`` is the management key. Slow for a key not seen before: bcrypt means to be."""
+        local = self.local_password if is_local else ""
+        if local and hmac.compare_digest(key.encode(), local.encode()):
+            return True
         if self.password and hmac.compare_digest(key.encode(), self.password.encode()):
             return True
         return bool(self.stored_hash) and _matches(key, self.stored_hash)
@@ -49,7 +54,12 @@ def current() -> Access:
     row = GatewaySettings.objects.filter(pk=1).values_list(*columns).first()
     stored_hash, is_open = row or ("", False)
     password: str = settings.MANAGEMENT_PASSWORD
-    return Access(stored_hash=stored_hash, password=password, allows_remote=bool(password) or is_open)
+    return Access(
+        stored_hash=stored_hash,
+        password=password,
+        allows_remote=bool(password) or is_open,
+        local_password=settings.LOCAL_MANAGEMENT_PASSWORD,
+    )
 
 
 def hash_of(key: str) -> str:

@@ -72,7 +72,7 @@ class ManagementAccess(BasePermission):
         if not key:
             lockout.note_failure(address, now)
             raise ManagementError(401, "missing management key")
-        if not granted.accepts(key):
+        if not granted.accepts(key, is_local=access.is_loopback(address)):
             lockout.note_failure(address, now)
             raise ManagementError(401, "invalid management key")
         lockout.note_success(address)

@@ -24,12 +24,15 @@ from twisted.logger import (
     STDLibLogObserver,
     globalLogBeginner,
 )
+from twisted.protocols.policies import ProtocolWrapper
+from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from cliproxy_site.servers.channel import GatewayChannel, GatewayFactory
 from cliproxy_site.servers.drain import StopSignals, run_stop_hook
 from cliproxy_site.servers.options import Announce, Application, Headers, Hook, Message, ServerOptions
 from cliproxy_site.servers.request import WIND_UP_S, GatewayRequest
 from cliproxy_site.servers.sockets import address_of
+from cliproxy_site.servers.tls import twisted_options
 from cliproxy_site.servers.websocket import SERVICE_RESTART, GatewayWebSocket, Inbox
 
 logger = logging.getLogger(__name__)
@@ -65,6 +68,7 @@ class GatewayDaphneServer(Server):  # type: ignore[misc]  # Daphne carries no ty
         )
         self.listener = listener
         self.options = options
+        self.scheme = "http" if options.tls is None else "https"
         self.on_start = on_start
         self.on_stop = on_stop
         self.announce = announce
@@ -97,7 +101,7 @@ class GatewayDaphneServer(Server):  # type: ignore[misc]  # Daphne carries no ty
 
     async def _listen_until_stopped(self, signals: StopSignals) -> None:
         self._make_factories()
-        port = reactor.adoptStreamPort(self.listener.fileno(), self.listener.family, self.http_factory)
+        port = reactor.adoptStreamPort(self.listener.fileno(), self.listener.family, self._outer_factory())
         host, number = address_of(self.listener)
         self.listener.close()  # the reactor keeps a duplicate of its own
         ticking = asyncio.ensure_future(self._tick())
@@ -108,6 +112,12 @@ class GatewayDaphneServer(Server):  # type: ignore[misc]  # Daphne carries no ty
             ticking.cancel()
             port.stopListening()
         await self._drain(signals)
+
+    def _outer_factory(self) -> Any:
+        """The HTTP factory, in TLS when there is a certificate."""
+        if self.options.tls is None:
+            return self.http_factory
+        return TLSMemoryBIOFactory(twisted_options(*self.options.tls), False, self.http_factory)
 
     def _make_factories(self) -> None:
         self.http_factory = GatewayFactory(self)
@@ -169,7 +179,10 @@ class GatewayDaphneServer(Server):  # type: ignore[misc]  # Daphne carries no ty
         handover()
         self.connections.pop(request, None)
         if request.transport is None:  # autobahn owns it now
-            channel.transport.protocol.channel = channel
+            transport = channel.transport
+            is_wrapped = isinstance(transport, ProtocolWrapper)  # in TLS
+            protocol = transport.wrappedProtocol if is_wrapped else transport.protocol
+            protocol.channel = channel
             self.channel_gone(channel)
 
     def create_application(self, protocol: Any, scope: MutableMapping[str, Any]) -> asyncio.Queue[Message]:

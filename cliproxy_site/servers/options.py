@@ -43,6 +43,9 @@ class ServerOptions:
     usual load balancers drop an idle connection, so that the balancer, not the server, closes first:
     a server that closes may do so while a request is on its way."""
 
+    tls: tuple[str, str] | None = None
+    """Files of certificate (with its chain) and key in PEM; None serves plain HTTP."""
+
     too_large: TooLarge | None = None
     """Writes the JSON body of a 413 from the request's path and headers (names in lower case), so
     that each path can answer in its own dialect. Called on the event loop; must not block."""

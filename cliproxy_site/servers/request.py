@@ -161,7 +161,7 @@ class GatewayRequest(WebRequest):  # type: ignore[misc]  # Daphne carries no typ
             "path": unquote(self.path.decode("ascii")),
             "raw_path": self.path,
             "root_path": "",
-            "scheme": "http",
+            "scheme": self.server.scheme,
             "query_string": self.query_string,
             # A name with an underscore could pass for another header in a CGI-like environment
             # (CVE-2015-0219), so Daphne drops it; so do we.

@@ -60,6 +60,8 @@ def serve_uvicorn(
         timeout_graceful_shutdown=max(1, round(options.drain_timeout_s)),
         ws_max_size=options.body_limit,
         backlog=BACKLOG,
+        ssl_certfile=options.tls[0] if options.tls else None,
+        ssl_keyfile=options.tls[1] if options.tls else None,
     )
     server = GatewayUvicornServer(config, announce)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:

@@ -6,6 +6,7 @@ Whatever is wrong with the deployment is one sentence on standard error and exit
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import socket
 import sys
@@ -18,12 +19,14 @@ from django.db import DatabaseError, connection
 
 from cliproxy_site import first_run
 from cliproxy_site.data_dir import SetupProblem
-from cliproxy_site.servers import sockets, workers
+from cliproxy_site.servers import sockets, tls, workers
 from cliproxy_site.servers.options import ServerOptions
 from management_api.config.problems import ConfigRefused
 from management_api.config.startup import load_and_apply
 from management_api.config.values import GatewayConfig
 from providers.secrets import SecretsError
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8317
@@ -32,7 +35,16 @@ EXAMPLES = """examples:
   manage.py serve
   manage.py serve --config config.yaml --port 9000
   manage.py serve --server uvicorn --workers 4
+  manage.py serve --config config.yaml --password "$(cat management-key)"
 """
+FOREIGN = {
+    "PGSTORE_DSN": "set DATABASE_URL to keep everything in PostgreSQL",
+    "GITSTORE_GIT_URL": "keep config.yaml in git and start with --config",
+    "OBJECTSTORE_ENDPOINT": "set DATABASE_URL to keep everything in one place",
+    "HOME_JWT": "several processes share their state through DATABASE_URL and REDIS_URL",
+    "MANAGEMENT_STATIC_PATH": "the admin is the control panel",
+}
+"""Names that CLIProxyAPI reads and this gateway does not, and what does their work here."""
 
 
 class Command(BaseCommand):
@@ -54,44 +66,95 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=_port, help=f"port to listen on (default {DEFAULT_PORT})")
         parser.add_argument("--workers", type=_workers, default=1, help="processes on one socket")
         parser.add_argument("--server", choices=("daphne", "uvicorn"), default="daphne")
+        parser.add_argument(
+            "--password", help="a management key for this run, accepted from this machine only"
+        )
+        for name in ("--no-browser", "--local-model"):
+            parser.add_argument(
+                name, action="store_true", help="accepted as in CLIProxyAPI; it is so in any case"
+            )
         parser.add_argument("--fd", type=int, help=argparse.SUPPRESS)
+        parser.add_argument("--tls", nargs=2, help=argparse.SUPPRESS)
 
     def handle(self, *args: Any, **options: Any) -> None:
         os.umask(0o077)  # what the gateway writes is for its own user
         try:
             self._serve(options)
-        except (SetupProblem, sockets.CannotListen, ConfigRefused, SecretsError) as problem:
+        except (
+            SetupProblem,
+            sockets.CannotListen,
+            tls.BadCertificate,
+            ConfigRefused,
+            SecretsError,
+        ) as problem:
             sys.exit(str(problem))
         except DatabaseError as error:
             sys.exit(f"The database cannot be used: {str(error).strip().splitlines()[0]}.")
 
     def _serve(self, options: dict[str, Any]) -> None:
         config_path = options["config"] or settings.CONFIG_FILE
+        if options["password"]:
+            os.environ["CLIPROXY_LOCAL_PASSWORD"] = options["password"]  # for the workers
+            settings.LOCAL_MANAGEMENT_PASSWORD = options["password"]
         if options["fd"] is not None:
             workers.end_with_parent()
             settings.CONFIG_FILE = config_path
-            self._run(options["server"], ServerOptions(fd=options["fd"], **_limits()), announce=False)
+            pair = tuple(options["tls"]) if options["tls"] else None
+            listening = ServerOptions(fd=options["fd"], tls=pair, **_limits())
+            self._run(options["server"], listening, announce=False)
             return
         first_run.migrate()
         first_run.check_encryption_keys()
-        config = load_and_apply(Path(config_path)) if config_path else None
+        config = self._configured(config_path)
         settings.CONFIG_FILE = config_path
+        self._secure = tls.check(config.tls.cert, config.tls.key) if config and config.tls else None
         host, port = _address(options, config)
         listener = sockets.bind(host, port)
         made = first_run.welcome()
         host_shown, port = sockets.address_of(listener)
         if made:
-            self.stdout.write(first_run.banner(made, host_shown, port))
+            self.stdout.write(first_run.banner(made, host_shown, port, self._scheme))
         self.stdout.flush()
         if options["workers"] > 1:
             self._run_workers(options, config_path, listener)
             return
-        self._run(options["server"], ServerOptions(fd=listener.detach(), **_limits()), announce=True)
+        listening = ServerOptions(fd=listener.detach(), tls=self._secure, **_limits())
+        self._run(options["server"], listening, announce=True)
+
+    _secure: tuple[str, str] | None = None
+    """Certificate and key, once they are known."""
+
+    @property
+    def _scheme(self) -> str:
+        return "https" if self._secure else "http"
+
+    def _configured(self, config_path: str) -> GatewayConfig | None:
+        """The configuration of the file, applied; None without a file. Raises ConfigRefused, but for a cloud
+        deployment (``DEPLOY=cloud``), which starts without until a good file is there."""
+        for name, instead in FOREIGN.items():
+            if os.environ.get(name):
+                logger.warning("%s has no effect here: %s", name, instead)
+        if not config_path:
+            if Path("config.yaml").is_file():
+                logger.warning(
+                    "config.yaml lies in this folder and is not used; serve --config config.yaml does"
+                )
+            return None
+        try:
+            _from_template(Path(config_path))
+            return load_and_apply(Path(config_path))
+        except ConfigRefused as refused:
+            if os.environ.get("DEPLOY") != "cloud":
+                raise
+            logger.warning("%s; the gateway starts without it until that changes", refused)
+            return None
 
     def _run_workers(self, options: dict[str, Any], config_path: str, listener: socket.socket) -> None:
         child = [sys.executable, sys.argv[0], "serve", "--server", options["server"]]
         if config_path:
             child += ["--config", config_path]
+        if self._secure:
+            child += ["--tls", *self._secure]
         connection.close()  # the parent only watches its children
         host, port = sockets.address_of(listener)
         self._announce(host, port, f"{options['workers']} processes of {options['server']}")
@@ -120,8 +183,18 @@ class Command(BaseCommand):
 
     def _announce(self, host: str, port: int, by: str) -> None:
         shown = f"[{host}]" if ":" in host else host
-        self.stdout.write(f"Serving on http://{shown}:{port} ({by}). Ctrl-C stops.")
+        self.stdout.write(f"Serving on {self._scheme}://{shown}:{port} ({by}). Ctrl-C stops.")
         self.stdout.flush()
+
+
+def _from_template(path: Path) -> None:
+    """On a first start, the file may be made from the one that ``CLIPROXY_CONFIG_TEMPLATE`` names."""
+    template = os.environ.get("CLIPROXY_CONFIG_TEMPLATE", "")
+    if template and not path.exists():
+        try:
+            path.write_bytes(Path(template).read_bytes())
+        except OSError as error:
+            raise SetupProblem(f"{path} cannot be made from {template}: {error.strerror}.") from error
 
 
 def _limits() -> dict[str, Any]:

@@ -119,3 +119,10 @@ def test_a_redis_that_is_not_there_does_not_matter(start_gateway):
 def _database(gateway):
     url = gateway.environment.get("DATABASE_URL")
     return {"DATABASE_URL": url} if url else {}
+
+
+def test_a_certificate_that_is_not_there(tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text(f"tls: {{enable: true, cert: {tmp_path}/no.pem, key: {tmp_path}/no.pem}}\n")
+    said = serve(tmp_path, "--config", str(config))
+    assert f"The TLS file {tmp_path}/no.pem cannot be read: No such file or directory.\n" in said

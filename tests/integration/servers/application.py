@@ -43,6 +43,10 @@ async def state(scope, receive, send, asked):
     await answer(send, json.dumps(STATE).encode())
 
 
+async def scheme(scope, receive, send, asked):
+    await answer(send, json.dumps(scope["scheme"]).encode())
+
+
 async def digest(scope, receive, send, asked):
     seen, size, messages, more = hashlib.sha256(), 0, 0, True
     while more:
@@ -118,6 +122,7 @@ async def echo_websocket(receive, send):
 
 PATHS = {
     "/state": state,
+    "/scheme": scheme,
     "/digest": digest,
     "/flood": flood,
     "/ticks": ticks,
