@@ -139,7 +139,7 @@ class Connect(View):
         waiting = attempts.find_resumable(channel, user_of(request).pk)
         if waiting is not None and "new" not in request.GET:
             return HttpResponseRedirect(attempt_url(waiting))
-        chosen = logins.find_method(channel, request.GET.get("method", "")) or logins.find_method(channel, "")
+        chosen = logins.find_method(channel, request.GET.get("method", "")) or _first_method(channel)
         return self.page(
             request,
             channel,
@@ -179,6 +179,12 @@ class Connect(View):
             "problem": problem,
         }
         return render(request, "oauth/connect.html", context, status=400 if problem else 200)
+
+
+def _first_method(channel: Channel) -> LoginMethod | None:
+    """The channel's first method that can work: without a required setting only imports can."""
+    missing = missing_settings(channel)
+    return next((method for method in channel.methods if method.is_import or not missing), None)
 
 
 def begin(
