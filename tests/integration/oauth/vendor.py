@@ -38,6 +38,7 @@ class FakeVendor:
         self.counts: defaultdict[str, int] = defaultdict(int)
         self.url = ""
         self.delay_s = 0.0
+        self.port = 0
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -45,10 +46,10 @@ class FakeVendor:
         app.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
         await site.start()
-        port = self._runner.addresses[0][1]
-        self.url = f"http://127.0.0.1:{port}"
+        self.port = self._runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{self.port}"
 
     async def stop(self) -> None:
         if self._runner is not None:
