@@ -30,6 +30,8 @@ class GatewayError(Exception):
     code: str | None = "internal_server_error"
     param: str | None = None
     retry_after_s: float | None = None
+    details: dict[str, object] | None = None
+    """Further members of the error object, for clients of OpenAI's formats."""
 
     def __init__(
         self,

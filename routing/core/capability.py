@@ -8,6 +8,8 @@ from __future__ import annotations
 from providers.values import Features
 from routing.core.query import RouteQuery
 
+ROOM = "room for"
+
 
 def lacks(features: Features, query: RouteQuery) -> str:
     """What ``query`` needs and ``features`` deny, in words; "" when nothing."""
@@ -19,7 +21,7 @@ def lacks(features: Features, query: RouteQuery) -> str:
     if query.needs_vision and features.vision is False and not features.multimodal:
         missing.append("vision")
     if features.max_tokens and query.input_tokens > features.max_tokens:
-        missing.append(f"{query.input_tokens} tokens (at most {features.max_tokens})")
+        missing.append(f"{ROOM} {query.input_tokens} tokens")
     return ", ".join(missing)
 
 

@@ -14,11 +14,11 @@ import msgspec
 
 from providers.errors import ClientError, GatewayError
 from routing.core import limits
-from routing.core.capability import lacks
+from routing.core.capability import ROOM, lacks
 from routing.core.cooldown import Cooldown
 from routing.core.exclusions import first_match
 from routing.core.query import RouteQuery
-from routing.core.select import Ready, members_in_turn, ordered, take_turn
+from routing.core.select import Ready, members_in_turn, ordered, weights_of
 from routing.core.state import RoutingState
 from routing.core.table import Candidate as Candidate  # what a resolution is made of
 from routing.core.table import (
@@ -70,6 +70,10 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     probe: Candidate | None = None
     """The first candidate, when it rests and is tried once before its time."""
     tiers: tuple[Tier, ...] = ()
+    weights: tuple[tuple[int, int], ...] = ()
+    """Where the first candidate has its place by weight: those of the free ones of its tier."""
+    pools: dict[int, str] = {}
+    """Credential -> the rotation of its pool, of those whose members stand among the candidates."""
     limited: tuple[tuple[Candidate, float], ...] = ()
     """Those that their limits keep out, with the seconds (``math.inf``: unknown) until they have room."""
 
@@ -107,6 +111,9 @@ class Incapable(ClientError):
 
     code: str | None = "capability_not_supported"
     rejections: tuple[Rejection, ...] = ()
+    route_model: str = ""
+    is_size: bool = False
+    """Only the size of the request is too much."""
 
 
 class Route(NamedTuple):
@@ -178,8 +185,8 @@ def resolve(
 ) -> Resolution:
     """Order the candidates for one request. Raises UnknownModel, ModelNotAllowed, ImagesOnly, Incapable.
 
-    Takes one turn of the model's rotation, so call it once per round; with ``peek`` it takes none and says
-    what the next such request would get. ``random`` draws from [0, 1).
+    Takes one turn of the model's rotations, so call it once per round; with ``peek`` it changes nothing, says
+    what the next such request would get, and ``take_turn`` may follow. ``random`` draws from [0, 1).
     """
     route = find_route(table, _meant(table, state, client, query.model, now))
     _check(table, client, query, route)
@@ -190,29 +197,27 @@ def resolve(
     bound, bound_by, binding_keys = _bound(state, client, query, route.model, ready, now)
     strategy = table.settings.strategy
     candidates: list[Candidate] = []
-    has_turn = bound is not None
+    weights: tuple[tuple[int, int], ...] = ()
     for tier, free in ready:
         if not free:
             continue
         order = ordered(strategy, tier, free, state, now, random)
         if query.wants_websocket:
             order = sorted(order, key=lambda pair: not pair[0].credential.websockets)
-        if not has_turn and not peek:
-            take_turn(strategy, tier, free, state)
-            state.note_served(tier.key, order[0][0].credential.id)
-        has_turn = True
+        if strategy is Strategy.WEIGHTED and not candidates and bound is None:
+            weights = weights_of(free)
         for offer, members in order:
-            candidates += members if len(offer.candidates) == 1 else search.pool(offer, members, peek)
+            candidates += members if len(offer.candidates) == 1 else search.pool(offer, members)
     candidates += search.waiting()
     probe = None
     if bound is not None:
         candidates.sort(key=lambda candidate: candidate.credential.id != bound)
     elif search.cooling and not search.held:
         best = candidates[0].credential.priority if candidates else None
-        probe = _probe(search.cooling, best, state, now, peek)
+        probe = _probe(search.cooling, best, state, now)
         if probe is not None:
             candidates.insert(0, probe)
-    return Resolution(
+    resolution = Resolution(
         route_model=route.model,
         suffix=route.suffix,
         candidates=tuple(candidates),
@@ -224,7 +229,36 @@ def resolve(
         binding_keys=binding_keys,
         probe=probe,
         tiers=route.tiers,
+        weights=weights,
+        pools=search.pools,
     )
+    if not peek:
+        take_turn(state, resolution, now)
+    return resolution
+
+
+def take_turn(state: RoutingState, resolution: Resolution, now: float) -> None:
+    """A round over ``resolution`` begins: its rotations move on, and its probe is claimed."""
+    if not resolution.candidates:
+        return
+    first = resolution.candidates[0]
+    if first is resolution.probe:
+        state.claim_probe(first.credential.id, first.model, now)
+    elif len(resolution.weights) > 1:
+        state.weighted_turn(resolution.ring_of(first), resolution.weights)
+    note_turn(state, resolution, first)
+
+
+def note_turn(state: RoutingState, resolution: Resolution, candidate: Candidate) -> None:
+    """It is the turn of ``candidate``'s credential: its ring and the pool of its own move on."""
+    credential = candidate.credential
+    if (
+        not (resolution.bound_by and candidate is resolution.candidates[0])
+        and candidate is not resolution.probe
+    ):
+        state.note_served(resolution.ring_of(candidate), credential.id)
+    if (pool := resolution.pools.get(credential.id)) is not None:
+        state.turn(pool)
 
 
 def _meant(table: RoutingTable, state: RoutingState, client: ClientEntry, model: str, now: float) -> str:
@@ -268,6 +302,7 @@ class _Search:
         self.limited: list[tuple[Candidate, float]] = []
         self.held: list[tuple[Candidate, float]] = []
         """Who has no room by its limits, but soon enough to be waited for."""
+        self.pools: dict[int, str] = {}
         self._weightless: list[Candidate] = []
 
     @property
@@ -280,6 +315,8 @@ class _Search:
         model = self._query.model
         error = Incapable(f"no providers support required capabilities: the model `{model}` lacks {what}.")
         error.rejections = self.rejections(None)
+        error.route_model = self._route_model
+        error.is_size = all(what.startswith(ROOM) for _, what in self.incapable)
         return error
 
     def ready(self, tier: Tier) -> list[Ready]:
@@ -317,10 +354,11 @@ class _Search:
             return False
         return True
 
-    def pool(self, offer: Offer, free: tuple[Candidate, ...], peek: bool) -> tuple[Candidate, ...]:
+    def pool(self, offer: Offer, free: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
         credential = offer.credential
         key = f"{credential.provider_key}#{credential.id}:{self._route_model}"
-        return members_in_turn(offer, free, self._state.turn(key, peek=peek))
+        self.pools[credential.id] = key
+        return members_in_turn(offer, free, self._state.turn(key, peek=True))
 
     def rejections(self, probe: Candidate | None) -> tuple[Rejection, ...]:
         return (
@@ -360,7 +398,6 @@ def _probe(
     best: int | None,
     state: RoutingState,
     now: float,
-    peek: bool,
 ) -> Candidate | None:
     """One of those that rest, to be tried before its time: once per window, in its second half, and never
     one of a lower priority than somebody who is free."""
@@ -370,7 +407,7 @@ def _probe(
             and rest.until - rest.since >= PROBED_S
             and now >= (rest.since + rest.until) / 2
             and (best is None or candidate.credential.priority >= best)
-            and state.claim_probe(candidate.credential.id, candidate.model, now, peek=peek)
+            and state.claim_probe(candidate.credential.id, candidate.model, now, peek=True)
         ):
             return candidate
     return None

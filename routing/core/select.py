@@ -21,7 +21,7 @@ Random = Callable[[], float]
 def ordered(
     strategy: Strategy, tier: Tier, ready: list[Ready], state: RoutingState, now: float, random: Random
 ) -> list[Ready]:
-    """``ready`` (of ``tier``, in its order) in the order to be tried. Takes no turn: ``take_turn`` does."""
+    """``ready`` (of ``tier``, in its order) in the order to be tried. Takes no turn."""
     if len(ready) < 2 or strategy is Strategy.FILL_FIRST:
         return ready
     if strategy is Strategy.WEIGHTED:
@@ -34,12 +34,6 @@ def ordered(
     if strategy is Strategy.LOWEST_LATENCY:
         return _by_latency(ring, state, now, random)
     return sorted(ring, key=_price)
-
-
-def take_turn(strategy: Strategy, tier: Tier, ready: list[Ready], state: RoutingState) -> None:
-    """The tier was asked, ``ready`` being free, and answered ``ordered``'s first."""
-    if strategy is Strategy.WEIGHTED and len(ready) > 1:
-        state.weighted_turn(tier.key, _weights(ready))
 
 
 def members_in_turn(offer: Offer, free: tuple[Candidate, ...], turn: int) -> tuple[Candidate, ...]:
@@ -66,13 +60,14 @@ def _from_next(tier: Tier, ready: list[Ready], last: int | None) -> list[Ready]:
     return ready
 
 
-def _weights(ready: list[Ready]) -> tuple[tuple[int, int], ...]:
+def weights_of(ready: list[Ready]) -> tuple[tuple[int, int], ...]:
+    """(credential id, weight) of each."""
     return tuple((offer.credential.id, offer.credential.weight) for offer, _ in ready)
 
 
 def _by_weight(tier: Tier, ready: list[Ready], state: RoutingState) -> list[Ready]:
     """The one whose turn it is, then the others, the heavier first."""
-    chosen = state.weighted_turn(tier.key, _weights(ready), peek=True)
+    chosen = state.weighted_turn(tier.key, weights_of(ready), peek=True)
     return sorted(
         ready,
         key=lambda pair: (

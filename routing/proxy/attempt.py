@@ -28,6 +28,7 @@ from providers.upstream.client import MAX_ANSWER_BYTES, UpstreamClient, Upstream
 from providers.upstream.read_answer import ReadAnswer
 from providers.values import Format, Refusal
 from routing.core.cooldown import STOPPING
+from routing.core.error_rules import action_for
 from routing.core.resolve import Candidate
 from routing.outgoing import Ask, format_for, passes, prepare, streams
 from routing.proxy.delivery import (
@@ -70,6 +71,8 @@ class Attempt:
         self._encoded: Encoded | None = None
         self.dropped: tuple[str, ...] = ()
         self.answer_headers: dict[str, str] = {}
+        self.has_opened = False
+        """The upstream answered with a good status, whatever came then."""
 
     def _speak(self, chosen: Format) -> None:
         self._format = chosen
@@ -89,6 +92,7 @@ class Attempt:
         try:
             if response.status >= 400:
                 raise await self._refusal(response)
+            self.has_opened = True
             if self._ask.parsed.stream:
                 return await self._stream(response)
             if self._is_stream(response):
@@ -156,7 +160,14 @@ class Attempt:
     async def _refusal(self, response: UpstreamResponse) -> UpstreamRefused:
         body = await response.read(MAX_ERROR_BYTES)
         refusal = self._classify(response.status, response.headers, body)
-        return UpstreamRefused(refusal, body=self._body_to_pass(refusal, body))
+        return self._refused(refusal, body, self._body_to_pass(refusal, body))
+
+    def _refused(self, refusal: Refusal, said: bytes, body: bytes | None = None) -> UpstreamRefused:
+        """The error, with what the operator's rules say of it; ``said`` is the upstream's own text."""
+        error = UpstreamRefused(refusal, body=body)
+        if rules := self._candidate.credential.error_rules:
+            error.rule = action_for(rules, refusal.status, said)
+        return error
 
     def _classify(self, status: int, headers: dict[str, str], body: bytes) -> Refusal:
         """The adapter's reading, with our credential taken out of the words: vendors like to quote it."""
@@ -234,7 +245,7 @@ class Attempt:
             nonlocal has_ended
             for event in events:
                 if isinstance(event, StreamError):
-                    raise UpstreamRefused(self._classified(event))
+                    raise self._classified(event)
                 has_ended = has_ended or isinstance(event, End)
                 whole.add(event)
 
@@ -265,7 +276,7 @@ class Attempt:
     def _reported(self, body: bytes) -> UpstreamRefused:
         """An error object under status 200: its own status counts, or 502."""
         info = UPSTREAM_CODECS[self._format].decode_error(502, body)
-        return UpstreamRefused(self._classify(info.status, {}, body))
+        return self._refused(self._classify(info.status, {}, body), body)
 
     # --- streams ---------------------------------------------------------------------------
 
@@ -308,7 +319,7 @@ class Attempt:
         try:
             await stream.begin(first)
         except StreamFailed as failure:
-            raise UpstreamRefused(self._classified(failure.reported)) from failure
+            raise self._classified(failure.reported) from failure
         return stream
 
     def _passing(
@@ -347,7 +358,7 @@ class Attempt:
         answer = self._decoded(self._adapter.unwrapped(body))
         return UnfoldedStream(response, answer, CODECS[self._ask.format].stream_encoder(self._context()))
 
-    def _classified(self, reported: StreamError) -> Refusal:
+    def _classified(self, reported: StreamError) -> UpstreamRefused:
         """An error that the upstream reported inside its stream."""
         failure = reported.info
         error = {
@@ -357,7 +368,7 @@ class Attempt:
             "status": failure.status,
         }
         body = msgspec.json.encode({"error": {**(reported.raw or {}), **error}})
-        return self._classify(failure.status, {}, body)
+        return self._refused(self._classify(failure.status, {}, body), body)
 
 
 async def _bare(chunks: AsyncIterator[bytes], unwrapper: Unwrapper) -> AsyncIterator[bytes]:

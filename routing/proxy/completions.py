@@ -103,7 +103,7 @@ class CompletionsExchange(Routed):
 
         candidates = [candidate for candidate in resolution.candidates if has_it(candidate)]
         try:
-            return await self._first_answer(candidates, table.settings, attempt)
+            return await self._trials.one_round(table.settings, candidates, attempt, resolution)
         except UpstreamRefused as error:
             if error.refusal.status not in MISSING:
                 raise

@@ -7,24 +7,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import random
 import time
-from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
 from providers.adapters.base import Operation
 from providers.adapters.registry import adapter_for
-from providers.errors import ClientError, GatewayError, UpstreamError, UpstreamRefused
+from providers.errors import ClientError, GatewayError, NoCandidate, UpstreamError, UpstreamRefused
 from providers.translation.passthrough import ParsedBody
 from providers.translation.registry import PASSTHROUGHS
 from providers.values import Format
-from routing.core import rounds
-from routing.core.cooldown import CoolingRules, history_after, kind_of, stops
+from routing.core import fallback, rounds
 from routing.core.query import RouteQuery
-from routing.core.resolve import Candidate, Resolution, resolve
-from routing.core.table import ClientEntry, RouteSettings, RoutingTable
+from routing.core.resolve import Candidate, Incapable, Resolution, resolve
+from routing.core.table import ClientEntry, Fallbacks, RoutingTable
 from routing.outgoing import Ask
 from routing.proxy.access import authenticate
 from routing.proxy.attempt import Attempt, WholeAnswer
@@ -35,7 +32,7 @@ from routing.proxy.intake import ClientGone, read_body
 from routing.proxy.limits import Holds
 from routing.proxy.presence import Presence
 from routing.proxy.record import Record
-from routing.proxy.tokens import signed
+from routing.proxy.trials import Trials
 from routing.proxy.wire import (
     JSON,
     Headers,
@@ -52,8 +49,8 @@ from routing.proxy.wire import (
 
 logger = logging.getLogger("routing.proxy")
 
-JITTER_SHARE = 0.25
-JITTER_MAX_S = 2.0
+RESTED_BY_COMPACT = frozenset({401, 402, 403, 429})
+"""What ``/responses/compact`` says of a credential; its other failures are the endpoint's own."""
 GONE_STATUS = 499
 """nginx's number for a client that closed the request; only ever recorded, never sent."""
 
@@ -75,12 +72,15 @@ class Exchange:
         self._query = "" if dialect is Format.OPENAI else own_query(scope, self._headers, dialect)
         self._began = time.perf_counter()
         self._waited = 0.0
-        """Seconds spent waiting for upstreams before the first byte; the rest is our overhead."""
+        """Seconds spent waiting for a place before the first byte; the rest is our overhead."""
         exchange_id = os.urandom(16).hex()
         self._record = Record(
             exchange_id, request_id(self._headers, exchange_id), dialect.value, gateway.clock()
         )
         self._holds = Holds(gateway.state, gateway.clock)
+        self._trials = Trials(gateway, self._record, self._holds, self._says_of_credential)
+        self._detour = ""
+        """The registered id that is asked in place of the client's: a fallback."""
         self._has_answered = False
 
     async def run(self) -> None:
@@ -100,6 +100,7 @@ class Exchange:
             await self._refuse(GatewayError("The gateway failed to handle this request; its log says why."))
         finally:
             presence.end()
+            self._trials.end()
             self._holds.end(self._record.usage)
 
     async def _serve(self, presence: Presence) -> None:
@@ -126,7 +127,7 @@ class Exchange:
     ) -> WholeAnswer | Delivery:
         record = self._record
         record.route_model, record.is_stream = parsed.model, parsed.stream
-        resolution = self._resolve(table, client, parsed)
+        resolution = self._first_resolution(table, client, parsed)
         ask = Ask(
             parsed=parsed,
             suffix=resolution.suffix,
@@ -139,147 +140,149 @@ class Exchange:
             payload=table.settings.payload,
             strips_image_tool=table.settings.image_generation in ("off", "chat"),
         )
-        return await self._answer(table, client, ask, resolution)
+        return await self._trials.bounded(table.settings, self._answer(table, client, ask, resolution))
 
     def _resolve(self, table: RoutingTable, client: ClientEntry, parsed: ParsedBody) -> Resolution:
         """The candidates now; where the request is bound to its format, only those that speak it."""
         gateway = self._gateway
-        query = RouteQuery(model=parsed.model, stream=parsed.stream)
-        resolution = resolve(table, gateway.state, client, query, gateway.clock(), random.random)
+        query = self._query_for(table, parsed)
+        resolution = resolve(table, gateway.state, client, query, gateway.clock(), gateway.random, peek=True)
         self._holds.show(resolution)
         bound_by = parsed.bound_by or ("compact" if self._endpoint.operation is Operation.COMPACT else "")
         return bound(resolution, parsed, bound_by) if bound_by else resolution
+
+    def _query_for(self, table: RoutingTable, parsed: ParsedBody) -> RouteQuery:
+        return RouteQuery(model=self._detour or parsed.model, stream=parsed.stream)
+
+    def _first_resolution(self, table: RoutingTable, client: ClientEntry, parsed: ParsedBody) -> Resolution:
+        """As ``_resolve``, or of a fallback where nobody can do what is asked."""
+        try:
+            return self._resolve(table, client, parsed)
+        except Incapable as error:
+            detour = self._next(error, error.route_model, {error.route_model}, table, client, parsed)
+            if detour is None:
+                raise
+            return detour
 
     # --- attempts --------------------------------------------------------------------------
 
     async def _answer(
         self, table: RoutingTable, client: ClientEntry, ask: Ask, resolution: Resolution
     ) -> WholeAnswer | Delivery:
-        """Rounds of attempts until one answers. Raises the last upstream error, or NoCandidate."""
-        settings = table.settings
-        last: UpstreamError | None = None
-        round_number = 0
+        """The answer of the model asked for, or of its fallbacks one after the other. Raises the asked
+        model's own error when none answers: an UpstreamError or NoCandidate."""
+        asked, tried = resolution.route_model, {resolution.route_model}
+        first: UpstreamError | NoCandidate | None = None
         while True:
-            candidates = rounds.admitted(resolution.candidates, round_number, settings)
-            if not candidates and round_number == 0 and (waking := rounds.first_to_wake(resolution)):
-                candidates = [waking]
-            for candidate in candidates:
-                try:
-                    return await self._attempt(ask, candidate, settings)
-                except UpstreamError as error:
-                    last = error
-                    if stops(error):
-                        raise
-            if last is not None and rounds.upstream_status(last) not in rounds.REPEATABLE:
-                raise last
-            round_number += 1
-            now = self._gateway.clock()
-            resolution = self._resolve(table, client, ask.parsed)
-            wait = rounds.wait_before_round(resolution, round_number, settings, now)
-            if wait is None:
-                raise last or rounds.nobody_free(resolution, now)
-            if wait:
-                await self._rest(wait, settings)
-                resolution = self._resolve(table, client, ask.parsed)
-
-    async def _rest(self, wait: float, settings: RouteSettings) -> None:
-        jitter = random.uniform(0, min(wait * JITTER_SHARE, JITTER_MAX_S))  # noqa: S311  (spreads load)
-        began = time.perf_counter()
-        await asyncio.sleep(min(wait + jitter, max(settings.max_retry_interval_s, wait)))
-        self._waited += time.perf_counter() - began
-
-    async def _attempt(
-        self, ask: Ask, candidate: Candidate, settings: RouteSettings
-    ) -> WholeAnswer | Delivery:
-        gateway, record = self._gateway, self._record
-        attempt = self.attempt_kind(gateway.client, ask, candidate, gateway.clock())
-        if attempt.calls_upstream:
-            self._waited += await self._holds.admit(candidate.credential)
-        record.served_by = candidate
-        began = time.perf_counter()
-        note: dict[str, Any] = {
-            "provider": candidate.credential.provider_key,
-            "credential": candidate.credential.id,
-            "model": candidate.model,
-        }
-        record.attempts.append(note)
-        has_answered = False
-
-        async def start(signed_with: Candidate) -> WholeAnswer | Delivery:
-            nonlocal attempt
-            if signed_with is not candidate:
-                attempt = self.attempt_kind(gateway.client, ask, signed_with, gateway.clock())
             try:
-                return await attempt.start()
+                return await self._begun(table, client, ask, resolution)
+            except (UpstreamError, NoCandidate) as error:
+                first = first or error
+                detour = self._next(error, asked, tried, table, client, ask.parsed)
+                if detour is None:
+                    raise first from first.__cause__
+                resolution = detour
+                ask = msgspec.structs.replace(ask, suffix=detour.suffix or ask.suffix, request=None)
+
+    def _next(
+        self,
+        error: GatewayError,
+        asked: str,
+        tried: set[str],
+        table: RoutingTable,
+        client: ClientEntry,
+        parsed: ParsedBody,
+    ) -> Resolution | None:
+        """The next fallback of the id ``asked`` that this client may use and that may serve, if there is."""
+        fallbacks: Fallbacks | None = table.settings.fallbacks.get(asked)
+        cause = fallback.cause_of(error)
+        if fallbacks is None or cause is None or self._endpoint.operation is not Operation.GENERATE:
+            return None
+        while (model := fallback.next_model(fallbacks, cause, tried)) is not None:
+            tried.add(model)
+            self._detour = model
+            try:
+                resolution = self._resolve(table, client, parsed)
+            except GatewayError:
+                continue  # unknown, not allowed to this key, or not able to
+            self._record.fallback = model, cause.value
+            self._trials.detour = {"fallback": model, "because": cause.value}
+            return resolution
+        return None
+
+    async def _begun(
+        self, table: RoutingTable, client: ClientEntry, ask: Ask, resolution: Resolution
+    ) -> WholeAnswer | Delivery:
+        """The answer of one model. A stream that opened and failed before its first byte is begun anew,
+        ``bootstrap-retries`` times."""
+        first: UpstreamError | None = None
+        for left in range(table.settings.bootstrap_retries if ask.parsed.stream else 0, -1, -1):
+            try:
+                return await self._in_rounds(table, client, ask, resolution)
+            except UpstreamError as error:
+                first = first or error
+                if not (left and self._trials.has_opened and rounds.may_begin_anew(error)):
+                    raise
+            except NoCandidate:
+                if first is None or rounds.upstream_status(first) in rounds.BOOTSTRAP:
+                    raise
+                raise first from first.__cause__
+            resolution = self._resolve(table, client, ask.parsed)
+        raise AssertionError("unreachable")
+
+    async def _in_rounds(
+        self, table: RoutingTable, client: ClientEntry, ask: Ask, resolution: Resolution
+    ) -> WholeAnswer | Delivery:
+        async def attempt(candidate: Candidate) -> WholeAnswer | Delivery:
+            made = self._made(ask, candidate)
+            try:
+                answer = await made.start()
             finally:
-                if attempt.answer_headers and signed_with.credential.secret_version:
-                    gateway.tokens.note_headers(signed_with.credential, attempt.answer_headers)
+                self._trials.has_opened = made.has_opened
+                if made.answer_headers and candidate.credential.secret_version:
+                    self._gateway.tokens.note_headers(candidate.credential, made.answer_headers)
+            self._record.dropped = made.dropped
+            return answer
 
-        try:
-            answer = await signed(gateway.tokens, candidate, start)
-            has_answered = True
-        except UpstreamError as error:
-            self._note_failure(note, candidate, error, settings)
-            raise
-        except BaseException:
-            note["reason"] = "cancelled"
-            raise
-        finally:
-            spent = time.perf_counter() - began
-            self._waited += spent
-            note["ms"] = round(spent * 1000, 2)
-            self._holds.settle(has_answered=has_answered)
-        note["status"] = 200
-        record.dropped = attempt.dropped
-        gateway.state.record_success(candidate.credential.id, candidate.model, gateway.clock())
-        gateway.metrics.count(candidate.credential.provider_key, is_success=True, latency_ms=spent * 1000)
-        return answer
+        def needs_place(candidate: Candidate) -> bool:
+            return self.attempt_kind is Attempt or self._made(ask, candidate).calls_upstream
 
-    def _note_failure(
-        self, note: dict[str, Any], candidate: Candidate, error: UpstreamError, settings: RouteSettings
-    ) -> None:
-        gateway, credential = self._gateway, candidate.credential
-        logger.debug(
-            "attempt failed",
-            extra={
-                "fields": {
-                    "id": self._record.request_id,
-                    "provider": credential.provider_key,
-                    "credential": credential.id,
-                    "model": candidate.model,
-                    "why": error.message,
-                }
-            },
+        return await self._trials.until_answered(
+            table.settings, resolution, lambda: self._resolve(table, client, ask.parsed), attempt, needs_place
         )
-        note["status"] = error.refusal.status if isinstance(error, UpstreamRefused) else None
-        note["reason"] = f"{kind_of(error).value}: {error.message}"[:300]
-        gateway.metrics.count(credential.provider_key, is_success=False, latency_ms=0.0)
-        disabled = (
-            settings.disable_cooling if credential.disable_cooling is None else credential.disable_cooling
-        )
-        rules = CoolingRules(is_enabled=not disabled, transient_s=settings.transient_cooldown_s)
-        state = gateway.state
-        history = history_after(
-            error, candidate.model, state.history(credential.id, candidate.model), rules, gateway.clock()
-        )
-        if history is not None:
-            state.record_failure(credential.id, candidate.model, history)
+
+    def _made(self, ask: Ask, candidate: Candidate) -> Attempt:
+        if candidate.suffix and candidate.suffix != ask.suffix:
+            ask = msgspec.structs.replace(ask, suffix=candidate.suffix, request=None)
+        return self.attempt_kind(self._gateway.client, ask, candidate, self._gateway.clock())
+
+    def _says_of_credential(self, error: UpstreamError) -> bool:
+        """Whether a failure is one of the credential, and not only of the endpoint asked for."""
+        if self._endpoint.operation is not Operation.COMPACT:
+            return True
+        return isinstance(error, UpstreamRefused) and error.refusal.status in RESTED_BY_COMPACT
 
     # --- answers ---------------------------------------------------------------------------
 
     def _answer_headers(self) -> Headers:
         record = self._record
         total = time.perf_counter() - self._began
+        own_s = max(total - self._waited - self._trials.waited, 0.0)
         record.first_byte_ms = total * 1000
         headers: Headers = [
             (b"x-request-id", record.request_id.encode("latin-1")),
             (b"x-cliproxy-attempts", str(len(record.attempts)).encode()),
-            (b"x-cliproxy-overhead-ms", f"{max(total - self._waited, 0.0) * 1000:.2f}".encode()),
+            (
+                b"x-cliproxy-overhead-ms",
+                f"{own_s * 1000:.2f}".encode(),
+            ),
         ]
         if self._dialect is Format.CLAUDE:
             headers.append((b"request-id", record.request_id.encode("latin-1")))
         if record.served_by is not None:
             headers.append((b"x-cliproxy-provider", record.served_by.credential.provider_key.encode()))
+        if record.fallback is not None:
+            headers.append((b"x-cliproxy-fallback", "; ".join(record.fallback).encode("latin-1", "replace")))
         if record.dropped:
             headers.append(
                 (b"x-cliproxy-dropped", ", ".join(record.dropped)[:2000].encode("latin-1", "replace"))
@@ -330,7 +333,7 @@ class Exchange:
         record = self._record
         if record.served_by is not None and record.attempts:
             settings = self._gateway.live.table.settings
-            self._note_failure(record.attempts[-1], record.served_by, error, settings)
+            self._trials.note_failure(record.attempts[-1], record.served_by, error, settings)
 
     async def _refuse(self, error: GatewayError) -> None:
         code = error.code or error.error_type

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -25,7 +27,8 @@ class TableSource(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Gateway:
-    """``digest`` turns a client key into its stored form; ``clock`` is Unix seconds; ``body_limit`` bytes."""
+    """``digest`` turns a client key into its stored form; ``clock`` is Unix seconds; ``body_limit`` bytes.
+    ``sleep`` waits seconds of that clock, ``random`` draws from [0, 1)."""
 
     live: TableSource
     state: RoutingState
@@ -34,6 +37,8 @@ class Gateway:
     digest: Callable[[str], str]
     clock: Callable[[], float]
     body_limit: int
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    random: Callable[[], float] = random.random
     metrics: Metrics = field(default_factory=Metrics)
     pages: RelayPages = field(default_factory=RelayPages)
     """Pages that carry calls for this process."""

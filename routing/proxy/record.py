@@ -30,6 +30,7 @@ class Record:
         "client_format",
         "dropped",
         "exchange_id",
+        "fallback",
         "first_byte_ms",
         "is_stream",
         "is_written",
@@ -51,6 +52,8 @@ class Record:
         self.served_by: Candidate | None = None
         self.attempts: list[dict[str, Any]] = []
         self.dropped: tuple[str, ...] = ()
+        self.fallback: tuple[str, str] | None = None
+        """(the id asked in place of the client's, why)."""
         self.usage: Usage | None = None
         self.first_byte_ms: float | None = None
         self.is_written = False

@@ -50,7 +50,10 @@ def error_info(error: GatewayError) -> ErrorInfo:
 
 def error_body(error: GatewayError, dialect: Format) -> bytes:
     """``error`` in the form that clients of ``dialect`` expect."""
-    return msgspec.json.encode(CODECS[dialect].encode_error(error_info(error)))
+    body = CODECS[dialect].encode_error(error_info(error))
+    if error.details and dialect in (Format.OPENAI, Format.RESPONSES):
+        body["error"].update(error.details)
+    return msgspec.json.encode(body)
 
 
 def error_headers(error: GatewayError) -> Headers:

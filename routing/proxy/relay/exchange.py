@@ -169,7 +169,7 @@ class Relay(Routed):
         async def relay(candidate: Candidate) -> Answer:
             return await call.attempt(candidate, self._gateway.clock())
 
-        return await self._first_answer(candidates, table.settings, relay)
+        return await self._trials.one_round(table.settings, candidates, relay)
 
     # --- lists -----------------------------------------------------------------------------
 

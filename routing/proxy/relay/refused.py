@@ -9,6 +9,7 @@ from providers.errors import UpstreamRefused
 from providers.upstream.client import UpstreamResponse
 from providers.values import CredentialEntry, Refusal, RefusalKind
 from routing.core.cooldown import STOPPING
+from routing.core.error_rules import action_for
 
 MAX_ERROR_BYTES = 1024 * 1024
 SHORTEST_SECRET = 6
@@ -40,7 +41,10 @@ async def refusal_of(
     """The error for an answer of status 400 and more. ``passes`` says that the client speaks its format."""
     body = await response.read(MAX_ERROR_BYTES)
     refusal = classified(adapter, credential, response.status, response.headers, body, now)
-    return UpstreamRefused(refusal, body=_told(refusal, credential, body) if passes else None)
+    error = UpstreamRefused(refusal, body=_told(refusal, credential, body) if passes else None)
+    if credential.error_rules:
+        error.rule = action_for(credential.error_rules, response.status, body)
+    return error
 
 
 def _told(refusal: Refusal, credential: CredentialEntry, body: bytes) -> bytes | None:

@@ -25,7 +25,7 @@ def offered(credential, features):
         ({"needs_functions": True}, Features(functions=False), "functions"),
         ({"needs_vision": True}, Features(vision=False), "vision"),
         ({"needs_vision": True}, Features(vision=False, multimodal=True), ""),
-        ({"input_tokens": 9000}, Features(max_tokens=8000), "9000 tokens (at most 8000)"),
+        ({"input_tokens": 9000}, Features(max_tokens=8000), "room for 9000 tokens"),
         ({"input_tokens": 9000}, Features(max_tokens=0), ""),
         (
             {"stream": True, "needs_functions": True},

@@ -1,3 +1,5 @@
+import pytest
+
 from providers.values import RefusalKind
 from routing.core import rounds
 from routing.core.query import RouteQuery
@@ -13,11 +15,20 @@ from tests.unit.routing.core.makers import (
     make_offer,
     make_table,
     refused,
+    unreachable,
 )
 
 A, B = make_credential(1), make_credential(2)
 TABLE = make_table({"m": [make_offer(A), make_offer(B)]})
 ALONE = make_table({"m": [make_offer(A)]})
+
+
+def tried(a_round, **options):
+    """Everybody whom the round hands out."""
+    found = []
+    while (candidate := a_round.next(**options)) is not None:
+        found.append((candidate.credential.id, candidate.model))
+    return found
 
 
 def look(table, state, now=NOW):
@@ -27,18 +38,32 @@ def look(table, state, now=NOW):
 def test_a_round_admits_those_whose_retries_reach_it():
     patient, hasty = make_credential(1, request_retry=2), make_credential(2, request_retry=0)
     resolution = look(make_table({"m": [make_offer(patient), make_offer(hasty)]}), MemoryState())
-    admitted = [
-        [candidate.credential.id for candidate in rounds.admitted(resolution.candidates, number, SETTINGS)]
-        for number in range(4)
-    ]
-    assert admitted == [[1, 2], [1], [1], []]
+    found = [tried(rounds.Round(resolution, number, SETTINGS)) for number in range(4)]
+    assert found == [[(1, "up"), (2, "up")], [(1, "up")], [(1, "up")], []]
 
 
 def test_the_limit_counts_credentials_and_not_the_members_of_a_pool():
     pool = make_table({"m": [make_offer(A, "q", "g"), make_offer(B, "q", "g")]})
     one = RouteSettings(max_retry_credentials=1)
-    admitted = rounds.admitted(look(pool, MemoryState()).candidates, 0, one)
-    assert [(candidate.credential.id, candidate.model) for candidate in admitted] == [(1, "q"), (1, "g")]
+    a_round = rounds.Round(look(pool, MemoryState()), 0, one)
+    assert tried(a_round) == [(1, "q"), (1, "g")]
+    assert [(r.credential_id, r.reason) for r in a_round.passed_over] == [(2, "retry_limit")] * 2
+
+
+def test_who_is_passed_over_does_not_count_towards_the_limit():
+    one = RouteSettings(max_retry_credentials=1)
+    a_round = rounds.Round(look(TABLE, MemoryState()), 0, one)
+    assert tried(a_round, is_blocked=lambda candidate: candidate.credential is A) == [(2, "up")]
+
+
+def test_a_failure_of_the_whole_credential_ends_its_pool():
+    pool = make_table({"m": [make_offer(A, "q", "g"), make_offer(B, "q", "g")]})
+    a_round = rounds.Round(look(pool, MemoryState()), 0, SETTINGS)
+    first = a_round.next()
+    assert first is not None
+    a_round.failed(first, refused(RefusalKind.QUOTA, 429, credential_wide=True))
+    assert tried(a_round) == [(2, "q"), (2, "g")]
+    assert [(r.credential_id, r.model, r.reason) for r in a_round.passed_over] == [(1, "g", "tried")]
 
 
 def test_another_round_comes_at_once_when_somebody_is_free():
@@ -96,4 +121,41 @@ def test_all_blocked_for_several_causes_is_a_503_that_names_them():
     fail(state, 2, refused(RefusalKind.UNAUTHORIZED, 401))
     error = rounds.nobody_free(look(TABLE, state), NOW)
     assert error.client_status == 503
-    assert "quota, unauthorized" in error.message
+    assert error.message == "auth_unavailable: no auth available (providers=acme, model=m)"
+    assert error.details == {"causes": ["quota", "unauthorized"]}
+
+
+def test_nobody_at_all_says_that_nobody_was_found():
+    gone = refused(RefusalKind.MODEL_UNSUPPORTED, 400)
+    assert not rounds.may_repeat(gone)
+    error = rounds.nobody_free(
+        look(make_table({"m": [make_offer(make_credential(1, "claude"))]}), MemoryState()), NOW
+    )
+    assert error.message.startswith(
+        "auth_not_found: no auth available (providers=claude, model=m); check Claude"
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "1s"), (12.0, "12s"), (90.0, "1m30s"), (3600.0, "1h0m0s"), (3725.6, "1h2m6s")],
+)
+def test_durations_are_written_as_in_go(seconds, words):
+    assert rounds.go_duration(seconds) == words
+
+
+def test_when_nobody_could_be_tried_only_a_spent_quota_is_waited_for():
+    state = MemoryState()
+    fail(state, 1, refused(RefusalKind.QUOTA, 429, retry_after_s=20.0))
+    assert rounds.wait_before_round(look(ALONE, state), 1, SETTINGS, NOW, has_tried=False) == 20.0
+    fail(state, 2, refused(RefusalKind.UNAUTHORIZED, 401))
+    assert rounds.wait_before_round(look(TABLE, state), 1, SETTINGS, NOW, has_tried=False) is None
+    assert rounds.wait_before_round(look(TABLE, state), 1, SETTINGS, NOW) == 20.0
+
+
+def test_a_dropped_connection_has_no_status_and_an_unreachable_upstream_counts_as_503():
+    lost = unreachable()
+    assert rounds.may_repeat(lost)
+    lost.is_dropped = True
+    assert not rounds.may_repeat(lost)
+    assert rounds.may_begin_anew(lost)
