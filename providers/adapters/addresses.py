@@ -49,7 +49,7 @@ def check_base_url(url: str) -> None:
         raise ValueError("The base URL must end with its path: no ? and no #.")
     if any(character.isspace() or not character.isprintable() for character in url.strip()):
         raise ValueError("The base URL holds a blank or a control character.")
-    _check_host(host.rstrip("."))
+    check_host(host.rstrip("."))
 
 
 def is_forbidden_address(address: Address) -> bool:
@@ -66,7 +66,8 @@ def is_forbidden_address(address: Address) -> bool:
     )
 
 
-def _check_host(host: str) -> None:
+def check_host(host: str) -> None:
+    """Raises ValueError when the text of ``host`` names what no provider has."""
     if host.lower() in _METADATA_NAMES:
         raise ValueError("The base URL names a cloud metadata service, which is refused.")
     address = _literal(host)

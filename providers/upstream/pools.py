@@ -19,6 +19,7 @@ import certifi
 import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from providers.adapters import addresses
 from providers.adapters.addresses import is_forbidden_address
 from providers.errors import UpstreamUnreachable
 from providers.upstream.transport import Transport
@@ -56,11 +57,16 @@ class GuardedResolver(AbstractResolver):
 
 @functools.lru_cache(maxsize=4096)
 def check_host(host: str) -> None:
-    """Refuse a literal address that no provider has. Raises UpstreamUnreachable."""
-    if _is_forbidden(host.strip("[]")):
+    """Refuse what names by itself an address that no provider has: behind a proxy nobody here resolves it.
+
+    Raises UpstreamUnreachable.
+    """
+    try:
+        addresses.check_host(host.strip("[]").rstrip("."))
+    except ValueError as error:
         raise UpstreamUnreachable(
             f"the address {host} is link-local or a metadata service and is never called"
-        )
+        ) from error
 
 
 def environment_proxy(scheme: str, host: str) -> str:
@@ -68,7 +74,16 @@ def environment_proxy(scheme: str, host: str) -> str:
     if urllib.request.proxy_bypass(host):
         return ""
     proxies = urllib.request.getproxies()
-    return proxies.get(scheme) or proxies.get("all") or ""
+    found = proxies.get(scheme) or proxies.get("all") or ""
+    return found if "://" in found or not found else f"http://{found}"
+
+
+def _proxy_scheme(proxy: str) -> str:
+    """The scheme of a proxy's URL. Raises ValueError when it is no URL with a host and a plausible port."""
+    parts = urlsplit(proxy)
+    if not parts.hostname or parts.port == 0:
+        raise ValueError("a proxy's URL must name a host")
+    return parts.scheme.lower()
 
 
 class Pools:
@@ -95,15 +110,19 @@ class Pools:
             proxy = found
         transport = self._transports.get(proxy)
         if transport is None:
-            transport = self._transports[proxy] = self._make(proxy)
+            try:
+                transport = self._transports[proxy] = self._make(proxy)
+            except ValueError as error:
+                raise UpstreamUnreachable("the address of the proxy cannot be read") from error
         return transport
 
     def _make(self, proxy: str) -> httpx.AsyncBaseTransport:
-        scheme = urlsplit(proxy).scheme.lower() if proxy else ""
+        scheme = _proxy_scheme(proxy) if proxy else ""
         if scheme in ("socks5", "socks5h", "socks4", "socks4a"):
             from providers.upstream import socks  # costs 40 ms to import and few need it
 
-            return socks.SocksTransport(self._session(socks.connector(proxy, scheme, self._ssl, KEEPALIVE_S)))
+            way = socks.connector(proxy, scheme, self._ssl, KEEPALIVE_S, GuardedResolver())
+            return socks.SocksTransport(self._session(way))
         if scheme not in ("", "http", "https"):
             raise UpstreamUnreachable(f"a proxy of scheme {scheme!r} is not supported")
         connector = aiohttp.TCPConnector(
