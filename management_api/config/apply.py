@@ -8,7 +8,7 @@ is left out and said so. Nothing is saved when nothing changed, so the revision 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -51,23 +51,36 @@ def apply(config: GatewayConfig) -> Changes:
 
     Raises DatabaseError when the database cannot be written; then nothing has changed.
     """
+    return _twice(lambda: Application(config))
+
+
+def import_rows(config: GatewayConfig, *, prune: bool = False) -> Changes:
+    """Make the database's own rows say what ``config`` says; they belong to the database afterwards, also
+    those that came from a file. What ``config`` does not name stays, unless ``prune``; of a provider that it
+    names, models and exclusions are the whole list. Atomic. Raises as ``apply``."""
+    return _twice(lambda: _Import(config, prune=prune))
+
+
+def _twice(make: Callable[[], Application]) -> Changes:
     try:
-        return _apply_once(config)
+        return _once(make())
     except IntegrityError:
         # An admin or another gateway added the same row between our reading and our writing.
-        return _apply_once(config)
+        return _once(make())
 
 
-def _apply_once(config: GatewayConfig) -> Changes:
+def _once(work: Application) -> Changes:
     with transaction.atomic():
         # Whoever applies holds this row, so two processes that saw the same edit go one after the other.
         ConfigRevision.objects.get_or_create(pk=1)
         ConfigRevision.objects.select_for_update().get(pk=1)
-        return _Application(config).run()
+        return work.run()
 
 
-class _Application:
-    """One transaction's work, from the providers down."""
+class Application:
+    """One transaction's work, from the providers down. The rows belong to the file."""
+
+    origin = Origin.FILE
 
     def __init__(self, config: GatewayConfig) -> None:
         self._config = config
@@ -249,7 +262,7 @@ class _Application:
 
     def _create(self, model: type[_Row], values: Values) -> _Row:
         row = model(
-            **{"origin": Origin.FILE, **{name: columns.stored(name, value) for name, value in values.items()}}
+            **{"origin": self.origin, **{name: columns.stored(name, value) for name, value in values.items()}}
         )
         row.save(force_insert=True)
         self._changes.created += 1
@@ -267,3 +280,87 @@ class _Application:
 
     def _note(self, origin_key: str, message: str) -> None:
         self._changes.notes.append(f"{origin_key} {message}")
+
+
+class _Import(Application):
+    """The same work for rows that the database owns."""
+
+    origin = Origin.DATABASE
+
+    def __init__(self, config: GatewayConfig, *, prune: bool) -> None:
+        super().__init__(config)
+        self._prune = prune
+        self._named: set[int] = set()
+        """Providers that the file names: of these, models and exclusions are replaced."""
+
+    def _apply_settings(self, wanted: SettingsConfig | None) -> None:
+        if wanted is None:
+            return
+        row = GatewaySettings.objects.filter(pk=1).first()
+        values = columns.settings_values(wanted)
+        if row is None:
+            self._create(GatewaySettings, values)
+        else:
+            self._update(row, values)
+
+    def _apply_providers(self) -> dict[str, tuple[Provider, bool]]:
+        rows = {row.key.lower(): row for row in Provider.objects.all()}
+        found: dict[str, tuple[Provider, bool]] = {}
+        for provider in self._config.providers:
+            row = rows.get(provider.key.lower())
+            values = columns.provider_values(provider, row.key if row is not None else provider.key)
+            if row is None:
+                row = self._create(Provider, values)
+            else:
+                self._update(row, values)
+            self._named.add(row.pk)
+            found[provider.origin_key] = row, True
+        return found
+
+    def _remove_providers(self, kept: set[int]) -> None:
+        if not self._prune:
+            return
+        for provider in Provider.objects.exclude(pk__in=kept):
+            provider.delete()
+            self._changes.deleted += 1
+
+    def _reconcile(
+        self, model: type[_Row], existing: Mapping[Any, _Row], wanted: Mapping[Hashable, Values]
+    ) -> dict[Hashable, _Row]:
+        held: dict[Hashable, _Row] = {}
+        for identity, row in existing.items():
+            if identity not in wanted and self._is_gone(row):
+                row.delete()
+                self._changes.deleted += 1
+        for identity, values in wanted.items():
+            found = existing.get(identity)
+            if found is not None:
+                self._update(found, values)
+                held[identity] = found
+            elif values.get("fingerprint") and not self._can_create(values):
+                self._note(values["origin_key"], "is left out: the file has no key for it, nor the database")
+            else:
+                held[identity] = self._create(model, values)
+        return held
+
+    def _is_gone(self, row: Owned) -> bool:
+        """Whether a row that the file does not have is deleted. A login never is: no file holds it."""
+        if isinstance(row, Credential) and row.kind == "oauth":
+            return False
+        if isinstance(row, ModelAlias | ModelExclusion) and row.provider_id in self._named:
+            return True
+        return self._prune
+
+    @staticmethod
+    def _can_create(values: Values) -> bool:
+        return "secret_token" not in values or bool(values["secret_token"]) or values["kind"] != "api_key"
+
+    def _create(self, model: type[_Row], values: Values) -> _Row:
+        return super()._create(model, {**values, "origin_key": ""} if "origin_key" in values else values)
+
+    def _update(self, row: Owned, values: Values) -> None:
+        """What the file leaves sealed in the database stays as it is there."""
+        values = {**values, "origin": Origin.DATABASE, "origin_key": ""}
+        if self._config.keeps_secrets:
+            values = {name: value for name, value in values.items() if value or name not in columns.SEALED}
+        super()._update(row, values)

@@ -49,6 +49,8 @@ _SEALED: dict[str, tuple[Callable[[Any], str], Callable[[str], Any]]] = {
     "headers_token": (secrets.seal_headers, secrets.reveal_headers),
 }
 """Columns that hold a token of the value. Sealing twice gives two tokens, so the values are compared."""
+SEALED = frozenset({*_SEALED, "management_key_hash"})
+"""What an export leaves out unless asked."""
 
 
 def stored(column: str, value: Any) -> Any:
@@ -80,12 +82,14 @@ def settings_values(settings: SettingsConfig) -> Values:
 
 def client_key_values(client_key: ClientKeyConfig) -> Values:
     return {
-        "digest": client_keys.digest(client_key.key),
-        "fingerprint": client_keys.shown(client_key.key),
+        "digest": client_key.digest or client_keys.digest(client_key.key),
+        "fingerprint": client_key.fingerprint or client_keys.shown(client_key.key),
         "note": client_key.note,
         "enabled": client_key.enabled,
         "allowed_models": list(client_key.allowed_models),
         "limits": json_columns.plain(client_key.limits),
+        "expires_at": client_key.expires_at,
+        "keeps_responses_days": client_key.keeps_responses_days,
         "origin_key": client_key.origin_key,
     }
 
@@ -106,7 +110,7 @@ def provider_values(provider: ProviderConfig, key: str) -> Values:
         "error_rules": json_columns.plain(provider.error_rules),
         "limits": json_columns.plain(provider.limits),
         "features": json_columns.plain(provider.features) if provider.features is not None else {},
-        "model_features": _model_features(provider.models),
+        "model_features": _model_features(provider),
         "ladder": json_columns.plain(provider.ladder) if provider.ladder is not None else {},
         "websockets": provider.websockets,
         "options": _closed_by(provider.models, provider.options),
@@ -125,7 +129,7 @@ def credential_values(
         "channel": credential.channel,
         "label": credential.label,
         "secret_token": secret_of(credential),
-        "fingerprint": secrets.fingerprint(credential.secret_identity),
+        "fingerprint": credential.fingerprint or secrets.fingerprint(credential.secret_identity),
         "enabled": credential.enabled,
         "base_url": credential.base_url,
         "prefix": credential.prefix,
@@ -137,7 +141,7 @@ def credential_values(
         "request_retry": credential.request_retry,
         "error_rules": json_columns.plain(credential.error_rules),
         "limits": json_columns.plain(credential.limits),
-        "model_features": _model_features(credential.models),
+        "model_features": _model_features(credential),
         "websockets": credential.websockets,
         "options": _credential_options(credential),
         "origin_key": credential.origin_key,
@@ -170,7 +174,7 @@ def _carried(credential: CredentialConfig, provider: ProviderConfig, values: Val
         "proxy_token": credential.proxy_url or provider.proxy_url,
         "error_rules": values["error_rules"] or json_columns.plain(provider.error_rules),
         "limits": values["limits"] or json_columns.plain(provider.limits),
-        "model_features": {**_model_features(provider.models), **values["model_features"]},
+        "model_features": {**_model_features(provider), **values["model_features"]},
         "options": {**_closed_by(provider.models, provider.options), **values["options"]},
     }
     for name, inherited in (
@@ -188,9 +192,12 @@ def _closed_by(models: tuple[ModelConfig, ...], options: dict[str, Any]) -> dict
     return {"only-listed": True, **options} if models else dict(options)
 
 
-def _model_features(models: tuple[ModelConfig, ...]) -> dict[str, Any]:
+def _model_features(source: ProviderConfig | CredentialConfig) -> dict[str, Any]:
     """What the capability filter knows, by upstream model."""
-    return {model.name: json_columns.plain(model.features) for model in models if model.features is not None}
+    said = {model.name: model.features for model in source.models if model.features is not None}
+    return {
+        name: json_columns.plain(features) for name, features in {**said, **source.model_features}.items()
+    }
 
 
 def want_models(
@@ -206,7 +213,7 @@ def want_models(
             "credential_id": credential and credential.pk,
             "alias": model.alias,
             "upstream_model": model.name,
-            "position": position,
+            "position": position if model.position is None else model.position,
             "force_mapping": model.force_mapping,
             "display_name": model.display_name,
             "options": model.options,

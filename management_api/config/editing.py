@@ -46,7 +46,7 @@ def edit(path: Path, change: Change) -> str:
         text = changed(content, path.name, change)
         new = text.encode()
         if new != content:
-            schema.accept(new, path.name, os.environ)
+            schema.accept(new, path.name, os.environ, lambda token: token)
             _replace(target, new)
     return text
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from management_api.config.document import Entry, Node, Scalar, ScalarKind, Sequence
@@ -19,6 +19,10 @@ from management_api.config.problems import Findings
 T = TypeVar("T")
 JsonValue = Any
 """What JSON can hold; it goes into a JSON column or a request body as it is."""
+
+Unseal = Callable[[str], str]
+SEALED_MARK = "sealed:"
+"""``${sealed:TOKEN}`` stands for a secret that an export has encrypted."""
 
 INT_LIMIT = 2**31 - 1
 """What an integer column holds in every supported database."""
@@ -32,9 +36,10 @@ _NO = frozenset({"false", "no", "off", "n"})
 class Reader:
     """What every part of one reading shares."""
 
-    def __init__(self, findings: Findings, environ: Mapping[str, str]) -> None:
+    def __init__(self, findings: Findings, environ: Mapping[str, str], unseal: Unseal | None = None) -> None:
         self.findings = findings
         self.environ = environ
+        self._unseal = unseal
 
     def text_of(self, node: Node, line: int, where: str) -> str | None:
         """``node`` as text, trimmed, with ``${NAME}`` filled in. None after an error, "" for null."""
@@ -81,6 +86,8 @@ class Reader:
             escaped, name = found.groups()
             if escaped:
                 return found.group()[1:]
+            if name.startswith(SEALED_MARK):
+                return self._unsealed(name.removeprefix(SEALED_MARK), missing)
             if not _NAME.fullmatch(name):
                 missing.append(f"`${{{name}}}` is no environment name; write `$${{` for the characters")
             elif name not in self.environ:
@@ -91,6 +98,15 @@ class Reader:
         for message in missing:
             self.findings.error(message, line, where)
         return None if missing else filled
+
+    def _unsealed(self, token: str, missing: list[str]) -> str:
+        try:
+            if self._unseal is not None:
+                return self._unseal(token)
+        except ValueError:
+            pass
+        missing.append("the sealed text cannot be opened: it needs the encryption keys of its gateway")
+        return ""
 
 
 class Fields:

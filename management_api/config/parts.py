@@ -27,13 +27,13 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 """RFC 9110, 5.6.2: a token."""
 
 
-def models(fields: Fields, *, needs_alias: bool = False) -> tuple[ModelConfig, ...]:
+def models(fields: Fields, *, needs_alias: bool = False, key: str = "models") -> tuple[ModelConfig, ...]:
     """``models`` in file order; one alias for several names is a pool. An item may be a bare name.
 
     ``needs_alias``: an item without one is left out, as in ``vertex-api-key``.
     """
     found: dict[tuple[str, str], ModelConfig] = {}
-    for entry in fields.mappings_or_names("models", "name"):
+    for entry in fields.mappings_or_names(key, "name"):
         model = _model(entry)
         if not model.name:
             if "name" not in entry.failed:
@@ -61,6 +61,7 @@ def _model(entry: Fields) -> ModelConfig:
         thinking=thinking(entry),
         input_modalities=inputs,
         output_modalities=_modalities(entry, "output-modalities"),
+        position=entry.integer("position", 0),
         features=_features(images=bool(entry.flag("image")), inputs=inputs),
     )
     entry.finish()

@@ -6,6 +6,7 @@ models that are named (and not switched off) are offered. Without ``models`` the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from management_api.config import parts
+from management_api.config.exported import aliases, listed_credentials, model_features, options_of
 from management_api.config.fields import Fields
 from management_api.config.values import CredentialConfig, ModelConfig, ProviderConfig
 from providers.adapters.base import Adapter
@@ -68,24 +70,28 @@ def read_map(fields: Fields, environ: Mapping[str, str], taken: set[str]) -> lis
 def _provider(
     map_key: str, entry: Fields, environ: Mapping[str, str], taken: set[str]
 ) -> ProviderConfig | None:
-    name = entry.text("name", limit=100) or map_key[:100]
+    is_exported = entry.has("key")  # which says the name too, unless there is none
+    name = entry.text("name", limit=100) or ("" if is_exported else map_key[:100])
     kind = entry.text("type").lower()
     if not kind and "type" not in entry.failed:
         entry.error("type", "is missing: name the kind of provider, custom for any other")
-    adapter_key = ADAPTER_OF_TYPE.get(kind, CUSTOM)
+    adapter_key = ADAPTER_OF_TYPE.get(kind) or (kind if _adapter(kind) is not None else CUSTOM)
     adapter = _adapter(adapter_key)
     endpoint = parts.address(entry, "endpoint")
-    base_url = _base_url(adapter, adapter_key, endpoint)
+    base_url = parts.address(entry, "base_url") or _base_url(adapter, adapter_key, endpoint)
     enabled = entry.flag("enabled") is not False
     logs_in = _logs_in(entry, adapter_key)
-    credentials = _credentials(entry, name, adapter, environ, enabled=enabled, logs_in=logs_in)
+    credentials = listed_credentials(entry)
+    if credentials is None:
+        credentials = _credentials(entry, name, adapter, environ, enabled=enabled, logs_in=logs_in)
+    entry.skip("api_key")
     limits, max_tokens = _limits(entry)
     cooling, ladder = _cooldown(entry)
     models, listed = _models(entry, adapter)
     provider = ProviderConfig(
         origin_key=entry.where,
         line=entry.line,
-        key=parts.free_key(KEY_OF_NAME.get(parts.slug(name), parts.slug(name)), taken),
+        key=parts.free_key(_key(entry, name), taken),
         adapter=adapter_key,
         name=name,
         base_url=base_url,
@@ -95,11 +101,15 @@ def _provider(
         enabled=enabled,
         priority=entry.integer("priority") or 0,
         disable_cooling=cooling,
+        request_retry=_retry(entry),
+        error_rules=parts.error_rules(entry, "request_scoped_errors"),
         limits=limits,
         features=_provider_features(entry, max_tokens),
         ladder=ladder,
-        options=listed,
-        models=models,
+        websockets=bool(entry.flag("websockets")),
+        options={**listed, **options_of(entry)},
+        model_features=model_features(entry),
+        models=(*models, *aliases(entry)),
         excluded_models=parts.patterns(entry, "excluded_models"),
         credentials=credentials,
     )
@@ -108,6 +118,23 @@ def _provider(
         entry.warn("", "has no endpoint and is left out")
         return None
     return provider
+
+
+_KEY = re.compile(r"[-a-zA-Z0-9_]{1,64}")
+
+
+def _key(entry: Fields, name: str) -> str:
+    """``key`` as an export gives it, else made from the name."""
+    key = entry.text("key")
+    if key and not _KEY.fullmatch(key):
+        entry.error("key", "must be 1 to 64 letters, digits, - or _")
+        key = ""
+    return key or KEY_OF_NAME.get(parts.slug(name), parts.slug(name))
+
+
+def _retry(entry: Fields) -> int | None:
+    retry = entry.integer("request_retry")
+    return None if retry is None or retry < 0 else retry
 
 
 def _adapter(key: str) -> Adapter | None:

@@ -8,11 +8,12 @@ Pure: no Django, no files; the environment comes in. What is read where: the gat
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from management_api.config import channels, document, parts
 from management_api.config.blocks import read_blocks
 from management_api.config.document import Document
-from management_api.config.fields import Fields, Reader
+from management_api.config.fields import Fields, Reader, Unseal
 from management_api.config.keys import DISGUISE_TOP
 from management_api.config.logins import read_logins
 from management_api.config.problems import ConfigRefused, Findings, Problem, errors
@@ -26,10 +27,15 @@ from management_api.config.values import (
 )
 
 
-def read(file: Document, environ: Mapping[str, str]) -> tuple[GatewayConfig, list[Problem]]:
-    """What ``file`` says, and every problem by line. With an error among them, do not apply it."""
+def read(
+    file: Document, environ: Mapping[str, str], unseal: Unseal | None = None
+) -> tuple[GatewayConfig, list[Problem]]:
+    """What ``file`` says, and every problem by line. With an error among them, do not apply it.
+
+    ``unseal`` opens what an export has sealed (``${sealed:…}``); it raises ValueError for what it cannot.
+    """
     findings = Findings(file.source)
-    fields = Fields(file.root, "", 1, Reader(findings, environ))
+    fields = Fields(file.root, "", 1, Reader(findings, environ, unseal))
     host = fields.text("host") if fields.has("host") else None
     port = fields.integer("port", 0, 65535) or None
     config = GatewayConfig(
@@ -41,15 +47,18 @@ def read(file: Document, environ: Mapping[str, str]) -> tuple[GatewayConfig, lis
         providers=_providers(fields, environ),
         channel_aliases=channels.aliases(fields),
         channel_exclusions=channels.exclusions(fields),
+        keeps_secrets=fields.text("secrets").lower() == "kept",
         content_hash=file.content_hash,
     )
     fields.finish(DISGUISE_TOP)
     return config, findings.in_order()
 
 
-def accept(content: bytes, source: str, environ: Mapping[str, str]) -> tuple[GatewayConfig, list[Problem]]:
+def accept(
+    content: bytes, source: str, environ: Mapping[str, str], unseal: Unseal | None = None
+) -> tuple[GatewayConfig, list[Problem]]:
     """The configuration in ``content`` and its warnings. Raises ConfigRefused with every error."""
-    config, problems = read(document.parse(content, source), environ)
+    config, problems = read(document.parse(content, source), environ, unseal)
     if errors(problems):
         raise ConfigRefused(problems)
     return config, problems
@@ -94,11 +103,12 @@ def _client_keys(fields: Fields, environ: Mapping[str, str]) -> tuple[ClientKeyC
     for client_key in listed:
         if client_key is None:
             continue
-        if client_key.key in found:
-            first = found[client_key.key].origin_key
+        identity = client_key.key or client_key.digest
+        if identity in found:
+            first = found[identity].origin_key
             fields.warn_at(client_key.line, client_key.origin_key, f"repeats {first} and is ignored")
             continue
-        found[client_key.key] = client_key
+        found[identity] = client_key
     return tuple(found.values())
 
 
@@ -108,17 +118,34 @@ def _client_key(entry: Fields) -> ClientKeyConfig | None:
         origin_key=entry.where,
         line=entry.line,
         key=entry.text("api-key"),
+        digest=entry.text("digest", limit=64),
+        fingerprint=entry.text("fingerprint", limit=32),
         note=entry.text("name", limit=200),
         enabled=not entry.flag("disabled"),
         allowed_models=parts.patterns(entry, "allowed-models"),
         limits=parts.limits(entry),
+        expires_at=_moment(entry, "expires-at"),
+        keeps_responses_days=entry.integer("keep-responses-days", 0, 3650) or 0,
     )
     entry.finish()
-    if found.key:
+    if found.key or (found.digest and found.fingerprint):
         return found
     if "api-key" not in entry.failed:
         entry.warn("", "is empty and ignored")
     return None
+
+
+def _moment(entry: Fields, key: str) -> datetime | None:
+    """A date or a moment in ISO 8601; without a zone, UTC."""
+    text = entry.text(key)
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        entry.error(key, "must be a date or time such as 2027-01-31 or 2027-01-31T12:00:00Z")
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _keys_of_old_block(fields: Fields, *, is_needed: bool) -> list[ClientKeyConfig | None]:

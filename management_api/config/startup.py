@@ -14,6 +14,7 @@ from management_api.config import columns, document, editing, schema
 from management_api.config.apply import Changes, apply
 from management_api.config.problems import Problem, warnings
 from management_api.config.values import GatewayConfig
+from providers import secrets
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,15 @@ def check(
     content: bytes, source: str, environ: Mapping[str, str] | None = None
 ) -> tuple[GatewayConfig, list[Problem]]:
     """The configuration in ``content`` and its warnings, applied to nothing. Raises ConfigRefused."""
-    return schema.accept(content, source, os.environ if environ is None else environ)
+    return schema.accept(content, source, os.environ if environ is None else environ, unseal)
+
+
+def unseal(token: str) -> str:
+    """What an export has sealed. Raises ValueError when its key is not here."""
+    try:
+        return secrets.reveal(token)
+    except secrets.SecretsError as error:
+        raise ValueError(str(error)) from error
 
 
 def settle(

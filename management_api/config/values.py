@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -36,6 +37,8 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     output_modalities: tuple[str, ...] = ()
     features: Features | None = None
     """What the capability filter knows of it."""
+    position: int | None = None
+    """Its place in a pool where that is not its place in the list."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -59,6 +62,8 @@ class CredentialConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The place in the file: ``claude-api-key[0]``."""
     line: int
     api_key: str = ""
+    fingerprint: str = ""
+    """Of an exported key that the file leaves out: the row that has it keeps it."""
     channel: str = ""
     """Of a login: ``kiro``. Its tokens come from ``options["token-file"]`` or from ``tokens``."""
     tokens: dict[str, str] = {}
@@ -78,6 +83,8 @@ class CredentialConfig(msgspec.Struct, frozen=True, kw_only=True):
     websockets: bool | None = None
     options: dict[str, Any] = {}
     """The adapter's switches for this credential, and what is said of a login; never a secret."""
+    model_features: dict[str, Features] = {}
+    """By upstream model, beside what ``models`` say."""
     client_keys: tuple[str, ...] = ()
     """The only client keys that may use it, in plain text; stored as digests."""
     models: tuple[ModelConfig, ...] = ()
@@ -85,7 +92,7 @@ class CredentialConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def kind(self) -> str:
-        if self.api_key:
+        if self.api_key or self.fingerprint:
             return "api_key"
         return "oauth" if self.channel else "none"
 
@@ -97,8 +104,8 @@ class CredentialConfig(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def secret_identity(self) -> str:
         """The key; of a login the place of its tokens, which stays while they are renewed."""
-        if self.api_key:
-            return self.api_key
+        if self.api_key or self.fingerprint:
+            return self.api_key or self.fingerprint
         if not self.channel:
             return ""
         place = (
@@ -135,6 +142,7 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
     websockets: bool = False
     options: dict[str, Any] = {}
     """The adapter's switches; what has its default is left out."""
+    model_features: dict[str, Features] = {}
     models: tuple[ModelConfig, ...] = ()
     excluded_models: tuple[str, ...] = ()
     credentials: tuple[CredentialConfig, ...] = ()
@@ -208,11 +216,16 @@ class SettingsConfig(msgspec.Struct, frozen=True, kw_only=True):
 class ClientKeyConfig(msgspec.Struct, frozen=True, kw_only=True):
     origin_key: str
     key: str
+    digest: str = ""
+    fingerprint: str = ""
+    """Both of an exported key, whose text nobody knows."""
     line: int = 0
     note: str = ""
     enabled: bool = True
     allowed_models: tuple[str, ...] = ()
     limits: Limits = Limits()
+    expires_at: datetime | None = None
+    keeps_responses_days: int = 0
 
     def __repr__(self) -> str:
         return f"ClientKeyConfig({self.origin_key})"
@@ -258,5 +271,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     providers: tuple[ProviderConfig, ...] = ()
     channel_aliases: tuple[ChannelAliasConfig, ...] = ()
     channel_exclusions: tuple[ChannelExclusionConfig, ...] = ()
+    keeps_secrets: bool = False
+    """An export without secrets: what the database has sealed stays as it is."""
     content_hash: str = ""
     """SHA-256 of the file, by which the watcher knows what is applied already."""

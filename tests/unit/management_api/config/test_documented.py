@@ -15,7 +15,17 @@ from management_api.config.settings import STRATEGIES
 PROJECT = Path(__file__).parents[4]
 READERS = "\n".join(
     (PROJECT / "management_api" / "config" / f"{name}.py").read_text(encoding="utf-8")
-    for name in ("schema", "settings", "parts", "blocks", "logins", "channels", "payload", "provider_map")
+    for name in (
+        "schema",
+        "settings",
+        "parts",
+        "blocks",
+        "logins",
+        "channels",
+        "payload",
+        "provider_map",
+        "exported",
+    )
 )
 DOCS = (PROJECT / "docs" / "configuration.md").read_text(encoding="utf-8")
 
