@@ -204,14 +204,14 @@ class _Draft:
         aliases = rules.aliases(credential)
         patterns = rules.patterns(credential)
         is_closed = _is_closed(credential, aliases)
-        listings = list(_listings(provider, adapter, aliases, is_closed=is_closed))
+        listings = list(_listings(provider, adapter, entry, aliases, is_closed=is_closed))
         for listing in listings:
             self._list(entry, adapter, listing, credential, patterns)
         if _why_out(credential) is None and not is_closed:
             offer = OpenOffer(credential=entry, excluded=patterns)
             if entry.prefix:
                 self.open_prefixes[entry.prefix].append(offer)
-            elif adapter.open_ended:
+            elif adapter.is_open(entry):
                 self.open_offers.append(offer)
 
     def _list(
@@ -305,10 +305,15 @@ def _is_closed(credential: Credential, aliases: list[ModelAlias]) -> bool:
 
 
 def _listings(
-    provider: Provider, adapter: Adapter, aliases: list[ModelAlias], *, is_closed: bool
+    provider: Provider,
+    adapter: Adapter,
+    entry: CredentialEntry,
+    aliases: list[ModelAlias],
+    *,
+    is_closed: bool,
 ) -> Iterator[_Listing]:
     """The visible ids of a credential, each once (compared without case; the first wins)."""
-    catalogue = {model.id: model for model in (*adapter.catalogue, *discovered(provider))}
+    catalogue = {model.id: model for model in (*adapter.known_models(entry), *discovered(provider))}
     owner = adapter.owned_by or provider.name or provider.key
     created = int(provider.created_at.timestamp())
     seen: set[str] = set()

@@ -106,6 +106,8 @@ class Adapter:
     """Always answers in one piece; streams are made of it here."""
     base_url: str = ""
     """Without a trailing slash; "" means the admin must give one (``needs_base_url``)."""
+    login_base_url: str = ""
+    """As ``base_url``, for credentials that a login gave; "" means the same."""
     needs_base_url: bool = False
     needs_key: bool = True
     needs_login: bool = False
@@ -118,6 +120,8 @@ class Adapter:
     """``owned_by`` in ``/v1/models``; "" means the provider's own name."""
     catalogue: tuple[CatalogueModel, ...] = ()
     """Models known without asking. Used when the provider row lists none."""
+    reads_client_headers: bool = False
+    """``request`` looks at ``Call.client_headers``; else they are filled in for custom headers alone."""
     open_ended: bool = False
     """Serves ids that nobody listed: any id routes here when no registered id matches."""
     prefix_replaces_ids: bool = False
@@ -148,7 +152,20 @@ class Adapter:
 
     def base_of(self, credential: CredentialEntry) -> str:
         """The base URL in force, without a trailing slash; "" where one is missing."""
-        return credential.base_url.rstrip("/") or self.base_url
+        base = credential.base_url.rstrip("/") or self.base_url
+        return self.login_base_url if self.login_base_url and self._is_usual(credential, base) else base
+
+    def _is_usual(self, credential: CredentialEntry, base: str) -> bool:
+        """Whether ``credential`` is a login to which nobody gave an address of its own."""
+        return bool(credential.channel) and base == self.base_url
+
+    def known_models(self, credential: CredentialEntry) -> tuple[CatalogueModel, ...]:
+        """What is known to be served to ``credential`` without asking."""
+        return self.catalogue
+
+    def is_open(self, credential: CredentialEntry) -> bool:
+        """Whether ids that nobody listed may be asked of ``credential`` (see ``open_ended``)."""
+        return self.open_ended
 
     def other_format(self, call: Call, refusal: Refusal) -> Format | None:
         """The format in which ``call`` may succeed after ``refusal`` said that its own does not serve the

@@ -107,7 +107,7 @@ class Claude(Adapter):
         secret = credential.secret
         if not secret:
             return plain
-        if secret.startswith(_LOGIN_TOKEN):
+        if credential.channel or secret.startswith(_LOGIN_TOKEN):
             return plain | {"authorization": f"Bearer {secret}", "anthropic-beta": _LOGIN_BETA}
         if urlsplit(_base_of(credential, self.base_url)).hostname == _FIRST_PARTY:
             return plain | {"x-api-key": secret}

@@ -1,12 +1,21 @@
 """MiniMax. Source: https://platform.minimax.io/docs. Newer addresses of the same protocol are
-https://api.minimax.io/v1 and, in China, https://api.minimaxi.com/v1."""
+https://api.minimax.io/v1 and, in China, https://api.minimaxi.com/v1; a base URL ending in ``/anthropic`` is
+spoken to in Anthropic's format. A login may name its own host (``resource_url``, unconfirmed)."""
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
+import msgspec
+
 from providers.adapters import refusals
+from providers.adapters.base import Call, UpstreamRequest
 from providers.adapters.openai_compatible import OpenAICompatible
 from providers.translation.codec import Capabilities
-from providers.values import Refusal
+from providers.values import CredentialEntry, Format, Refusal
+
+_ANTHROPIC = "/anthropic"
+"""The end of the base URL at which MiniMax answers as Anthropic does (its own documentation)."""
 
 _STATUS_OF = {
     1000: 500,
@@ -31,10 +40,30 @@ class MiniMax(OpenAICompatible):
     key = "minimax"
     name = "MiniMax"
     base_url = "https://api.minimax.chat/v1"
+    login_base_url = "https://api.minimax.io/v1"
     key_hint = "Made at platform.minimax.io, API keys."
     environment = ("MINIMAX_API_KEY",)
     open_ended = True
     abilities = Capabilities(legacy_max_tokens=True, developer_role=False)
+
+    def formats(self, credential: CredentialEntry, model: str = "") -> tuple[Format, ...]:
+        return (Format.CLAUDE,) if self.base_of(credential).endswith(_ANTHROPIC) else (Format.OPENAI,)
+
+    def request(self, call: Call) -> UpstreamRequest:
+        base = self.base_of(call.credential)
+        if not base.endswith(_ANTHROPIC):
+            return super().request(call)
+        headers = (("anthropic-version", "2023-06-01"), *call.headers)
+        made = super().request(msgspec.structs.replace(call, headers=headers))
+        return msgspec.structs.replace(made, url=f"{base}/v1/messages")
+
+    def base_of(self, credential: CredentialEntry) -> str:
+        base = super().base_of(credential)
+        named = credential.account.get("resource_url", "").strip().rstrip("/")
+        if base != self.login_base_url or not named:
+            return base
+        url = named if "://" in named else f"https://{named}"
+        return url if urlsplit(url).path else f"{url}/v1"
 
     def classify(self, status: int, headers: dict[str, str], body: bytes, now: float) -> Refusal:
         detail = refusals.read_detail(body)

@@ -82,7 +82,7 @@ class OpenAICompatible(Adapter):
     def base_of(self, credential: CredentialEntry) -> str:
         """The credential's base URL. A beginning of the vendor's own (``https://openrouter.ai/api``, as older
         configuration files have it) stands for the whole of it."""
-        base = credential.base_url.rstrip("/") or self.base_url
+        base = super().base_of(credential)
         return self.base_url if self.base_url.startswith(f"{base}/") else base
 
     def _get(self, url: str, credential: CredentialEntry) -> UpstreamRequest:

@@ -8,14 +8,17 @@ from providers.adapters.antigravity import Antigravity
 from providers.adapters.base import Adapter
 from providers.adapters.claude import Claude
 from providers.adapters.codex import Codex
+from providers.adapters.cursor import Cursor
 from providers.adapters.deepseek import DeepSeek
 from providers.adapters.demo import Demo
 from providers.adapters.fireworks import Fireworks
 from providers.adapters.gemini import Gemini
 from providers.adapters.gemini_cli import GeminiCli
+from providers.adapters.github_copilot import GitHubCopilot
 from providers.adapters.groq import Groq
 from providers.adapters.iflow import IFlow
 from providers.adapters.kilo import Kilo
+from providers.adapters.kimi import Kimi
 from providers.adapters.kiro import Kiro
 from providers.adapters.minimax import MiniMax
 from providers.adapters.mistral import Mistral
@@ -50,6 +53,9 @@ ADAPTERS: tuple[Adapter, ...] = (
     Roo(),
     Kilo(),
     Kiro(),
+    GitHubCopilot(),
+    Kimi(),
+    Cursor(),
     Zen(),
     Nim(),
     Vertex(),

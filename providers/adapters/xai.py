@@ -1,12 +1,30 @@
-"""xAI by API key, over Chat Completions. Sources: https://docs.x.ai/docs/api-reference, /docs/models."""
+"""xAI by API key, over Chat Completions; by a login at x.ai, over the Responses API of Grok's own clients.
+
+Sources: https://docs.x.ai/docs/api-reference, /docs/models. The host of the logins is undocumented; its
+headers and what it refuses were learnt by CLIProxyAPI v7 (docs/protocols/providers.md, "xai").
+"""
 
 from __future__ import annotations
 
-from providers.adapters import refusals
-from providers.adapters.base import CatalogueModel
+import re
+from typing import Any
+
+import msgspec
+
+from providers.adapters import bodies, refusals
+from providers.adapters.base import Call, CatalogueModel, Operation, UpstreamRequest
+from providers.adapters.bodies import Members
 from providers.adapters.openai_compatible import OpenAICompatible
+from providers.errors import UpstreamRefused
 from providers.translation.codec import Capabilities
-from providers.values import Format, Refusal, RefusalKind
+from providers.values import CredentialEntry, Format, Refusal, RefusalKind
+
+_CLIENT_VERSION = "0.2.120"
+"""The host refuses clients that it takes for too old; the option ``grok-client-version`` replaces it."""
+_REFUSED = ("prompt_cache_retention", "safety_identifier", "stream_options", "stop")
+_SHORT = ("stream", "store", "tools", "tool_choice", "max_output_tokens", "temperature", "top_p", "top_k")
+_DRAWING = re.compile(r"^grok-(?:4\.[6-9]|[5-9])")
+"""Models that take the tool ``image_generation``."""
 
 _FREE_TIER_SPENT = ("free-usage-exhausted", "included free usage")
 _FREE_TIER_S = 24 * 3600.0
@@ -34,6 +52,7 @@ class XAI(OpenAICompatible):
     key = "xai"
     name = "xAI"
     base_url = "https://api.x.ai/v1"
+    login_base_url = "https://cli-chat-proxy.grok.com/v1"
     key_hint = "Begins with xai-; made at console.x.ai, API keys."
     environment = ("XAI_API_KEY", "GROK_API_KEY")
     owned_by = "xai"
@@ -45,6 +64,8 @@ class XAI(OpenAICompatible):
         _model("grok-4.20-0309-reasoning", 2_000_000),
         _model("grok-4.20-0309-non-reasoning", 2_000_000),
         _model("grok-build-0.1", 256_000),
+        _model("grok-4.20-multi-agent-0309", 2_000_000, ("low", "medium", "high")),
+        _model("grok-composer-2.5-fast", 200_000),
         _model("grok-3-mini", 131_072, ("low", "medium", "high")),
         _model("grok-3-mini-fast", 131_072, ("low", "medium", "high")),
     )
@@ -52,6 +73,79 @@ class XAI(OpenAICompatible):
     def payload_protocols(self, format_: Format) -> tuple[str, ...]:
         names = super().payload_protocols(format_)
         return ("codex", *names) if format_ is Format.RESPONSES else names
+
+    def formats(self, credential: CredentialEntry, model: str = "") -> tuple[Format, ...]:
+        return (Format.RESPONSES,) if credential.channel else super().formats(credential, model)
+
+    def only_streams(self, credential: CredentialEntry, operation: Operation, model: str) -> bool:
+        return bool(credential.channel) and operation is Operation.GENERATE
+
+    def base_of(self, credential: CredentialEntry) -> str:
+        """A login is served at the chat host, unless its account says ``using_api``."""
+        base = super().base_of(credential)
+        uses_api = credential.account.get("using_api", "").lower() == "true"
+        return self.base_url if uses_api and base == self.login_base_url else base
+
+    def request(self, call: Call) -> UpstreamRequest:
+        credential = call.credential
+        if not credential.channel:
+            return super().request(call)
+        if call.format is Format.OPENAI:  # no generation: images, videos and their like
+            return self._at_api(super().request(call))
+        members = bodies.members_of(call.body)
+        dropped = self._restricted(members, call)
+        headers = list(call.headers)
+        conversation = bodies.value_of(members, "prompt_cache_key")
+        if isinstance(conversation, str) and conversation:
+            headers.append(("x-grok-conv-id", conversation))
+        made = super().request(
+            msgspec.structs.replace(call, body=bodies.written(members), headers=tuple(headers))
+        )
+        if call.operation is Operation.COMPACT:
+            made = self._at_api(made)
+        return msgspec.structs.replace(made, dropped=dropped)
+
+    def _at_api(self, made: UpstreamRequest) -> UpstreamRequest:
+        """At the API, which takes the same token: the chat host only generates."""
+        url = made.url.removeprefix(self.login_base_url)
+        return made if url == made.url else msgspec.structs.replace(made, url=self.base_url + url)
+
+    def models_request(self, credential: CredentialEntry) -> UpstreamRequest | None:
+        """The chat host lists nothing."""
+        is_chat_host = self.base_of(credential) == self.login_base_url
+        return None if is_chat_host else super().models_request(credential)
+
+    def _common_headers(self, credential: CredentialEntry) -> dict[str, str]:
+        common = super()._common_headers(credential)
+        if not credential.channel:
+            return common
+        version = credential.options.get("grok-client-version")
+        return common | {
+            "x-xai-token-auth": "xai-grok-cli",
+            "x-authenticateresponse": "authenticate-response",
+            "x-grok-client-version": version if isinstance(version, str) and version else _CLIENT_VERSION,
+            "x-grok-client-identifier": "cliproxy",
+        }
+
+    def _restricted(self, members: Members, call: Call) -> tuple[str, ...]:
+        """Take out what the host refuses; which fields those were."""
+        if bodies.value_of(members, "previous_response_id"):
+            raise _not_kept()
+        dropped = bodies.drop(members, *_REFUSED)
+        if not isinstance(bodies.value_of(members, "instructions"), str):
+            bodies.put(members, "instructions", "")
+        if not self.capabilities(call.model).thinking_levels:
+            reasoning = bodies.value_of(members, "reasoning")
+            if isinstance(reasoning, dict) and "effort" in reasoning:
+                dropped += ("reasoning.effort",)
+                rest = {name: value for name, value in reasoning.items() if name != "effort"}
+                bodies.put(members, "reasoning", rest or None)
+        if bodies.value_of(members, "reasoning") in (None, {}):
+            bodies.drop(members, "reasoning")
+        if call.operation is Operation.COMPACT:
+            bodies.drop(members, *_SHORT)
+            return dropped
+        return dropped + _tools(members, call.model)
 
     def classify(self, status: int, headers: dict[str, str], body: bytes, now: float) -> Refusal:
         detail = refusals.read_detail(body)
@@ -71,3 +165,37 @@ class XAI(OpenAICompatible):
                 credential_wide=True,
             )
         return refusals.classify(detail, status, headers, now)
+
+
+def _not_kept() -> UpstreamRefused:
+    return UpstreamRefused(
+        Refusal(
+            kind=RefusalKind.REQUEST,
+            status=400,
+            message="`previous_response_id` names what this upstream does not keep. Send it all instead.",
+            code="previous_response_not_found",
+            error_type="invalid_request_error",
+            param="previous_response_id",
+        )
+    )
+
+
+def _tools(members: Members, model: str) -> tuple[str, ...]:
+    """Only tools that the host knows; a choice without tools goes too."""
+    tools = bodies.objects_of(members, "tools") or []
+    kept: list[dict[str, Any]] = []
+    dropped: list[str] = []
+    for n, tool in enumerate(tools):
+        kind = tool.get("type")
+        is_patch = kind == "custom" and tool.get("name") == "apply_patch"
+        if kind == "tool_search" or is_patch or (kind == "image_generation" and not _DRAWING.match(model)):
+            dropped.append(f"tools[{n}]")
+            continue
+        if kind == "web_search":
+            tool = {name: value for name, value in tool.items() if name != "external_web_access"}
+        kept.append(tool)
+    if kept != tools:
+        bodies.put(members, "tools", kept)
+    if not kept:
+        bodies.drop(members, "tools", "tool_choice", "parallel_tool_calls")
+    return tuple(dropped)

@@ -42,6 +42,7 @@ from routing.proxy.delivery import (
 
 MAX_ERROR_BYTES = 1024 * 1024
 STREAM = "text/event-stream"
+SSE_BEGINNINGS = (b"data:", b"event:", b":")
 ESTIMATE = (b"x-cliproxy-estimate", b"true")
 """On a whole answer whose token numbers are the gateway's own guess."""
 SHORTEST_SECRET = 6
@@ -109,7 +110,8 @@ class Attempt:
         """Whether the answer to a call that wants none comes as a stream all the same."""
         media_type = response.headers.get("content-type", "")
         framing = FRAMINGS.get(self._format)
-        return STREAM in media_type or (framing is not None and framing.is_always and self._streams)
+        is_framed = framing is not None and framing.is_always
+        return STREAM in media_type or (self._streams and (is_framed or "json" not in media_type))
 
     async def _open(self) -> UpstreamResponse:
         """The answer's head; in another format of the vendor where the first does not serve the model."""
@@ -336,6 +338,13 @@ class Attempt:
         answer, an error object, or nonsense. Raises UpstreamError for the last two."""
         chunks = response.chunks()
         first = await _first_of(chunks)
+        if first.lstrip().startswith(SSE_BEGINNINGS):
+            again = _again(first, chunks)  # named wrongly, as some servers do
+            events = again if (bare := self._adapter.unwrapper()) is None else _bare(again, bare)
+            first = await _first_of(events)
+            if self._passes:
+                return self._passing(response, events, first)
+            return await self._translated(response, events, first)
         framing = FRAMINGS.get(self._format)
         if framing is not None and first.lstrip()[:1] == framing.begins_with:
             reader = framing.reader()

@@ -33,6 +33,7 @@ CHAT_URLS = {
     "kilo": "https://api.kilo.ai/v1/chat/completions",
     "xai": "https://api.x.ai/v1/chat/completions",
     "zen": "https://opencode.ai/zen/v1/chat/completions",
+    "cursor": "http://127.0.0.1:3000/v1/chat/completions",
     "nim": "https://integrate.api.nvidia.com/v1/chat/completions",
     "ampcode": "https://ampcode.com/chat/completions",
     "iflow": "https://apis.iflow.cn/v1/chat/completions",
