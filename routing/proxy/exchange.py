@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import AsyncGenerator
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
@@ -29,7 +30,9 @@ from routing.proxy.delivery import Delivery
 from routing.proxy.endpoints import Endpoint
 from routing.proxy.gateway import Gateway
 from routing.proxy.intake import ClientGone, read_body
+from routing.proxy.keepalive import EVENTS, while_telling, with_comments
 from routing.proxy.limits import Holds
+from routing.proxy.passed_headers import passed_headers
 from routing.proxy.presence import Presence
 from routing.proxy.record import Record
 from routing.proxy.trials import Trials
@@ -81,7 +84,11 @@ class Exchange:
         self._trials = Trials(gateway, self._record, self._holds, self._says_of_credential)
         self._detour = ""
         """The registered id that is asked in place of the client's: a fallback."""
+        self._upstream_headers: dict[str, str] = {}
+        """Of the last attempt that was answered."""
         self._has_answered = False
+        self._is_held_open = False
+        """The head of a whole answer is out ahead of it, so that the client keeps waiting."""
 
     async def run(self) -> None:
         presence = Presence(self._receive)
@@ -140,7 +147,11 @@ class Exchange:
             payload=table.settings.payload,
             strips_image_tool=table.settings.image_generation in ("off", "chat"),
         )
-        return await self._trials.bounded(table.settings, self._answer(table, client, ask, resolution))
+        answer = self._trials.bounded(table.settings, self._answer(table, client, ask, resolution))
+        seconds = table.settings.nonstream_keepalive_s
+        if not seconds or parsed.stream:
+            return await answer
+        return await while_telling(answer, seconds, self._say_that_it_takes_time)
 
     def _resolve(self, table: RoutingTable, client: ClientEntry, parsed: ParsedBody) -> Resolution:
         """The candidates now; where the request is bound to its format, only those that speak it."""
@@ -239,6 +250,7 @@ class Exchange:
                 answer = await made.start()
             finally:
                 self._trials.has_opened = made.has_opened
+                self._hear(made.answer_headers)
                 if made.answer_headers and candidate.credential.secret_version:
                     self._gateway.tokens.note_headers(candidate.credential, made.answer_headers)
             self._record.dropped = made.dropped
@@ -289,13 +301,37 @@ class Exchange:
             )
         return headers + self._holds.headers(self._dialect)
 
+    def _hear(self, headers: dict[str, str]) -> None:
+        self._upstream_headers = headers
+
+    def _with_passed(self, headers: Headers) -> Headers:
+        """``headers`` and, where the operator wants it, those of the upstream."""
+        if not self._upstream_headers or not self._gateway.live.table.settings.passthrough_headers:
+            return headers
+        return headers + passed_headers(self._upstream_headers, headers)
+
     async def _send_whole(self, answer: WholeAnswer) -> None:
         self._record.usage = answer.usage
         self._holds.end(answer.usage)
-        headers = [JSON, *self._answer_headers(), *answer.headers]
-        self._has_answered = True
+        headers = self._with_passed([JSON, *self._answer_headers(), *answer.headers])
         self._finish(200, "ok")
-        await send_whole(self._send, 200, headers, answer.body)
+        await self._send_last(200, headers, answer.body)
+
+    async def _say_that_it_takes_time(self) -> None:
+        """A newline ahead of a whole answer, and with the first one its head."""
+        if not self._has_answered:
+            self._has_answered = self._is_held_open = True
+            headers = [JSON, *self._answer_headers()]
+            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._send({"type": "http.response.body", "body": b"\n", "more_body": True})
+
+    async def _send_last(self, status: int, headers: Headers, body: bytes) -> None:
+        """A whole answer or error; only its body where the head is out already."""
+        self._has_answered = True
+        if self._is_held_open:
+            await self._send({"type": "http.response.body", "body": body})
+        else:
+            await send_whole(self._send, status, headers, body)
 
     async def _send_stream(self, delivery: Delivery) -> None:
         send, record = self._send, self._record
@@ -305,11 +341,16 @@ class Exchange:
             (b"x-accel-buffering", b"no"),
             *self._answer_headers(),
         ]
+        headers = self._with_passed(headers)
         self._has_answered = True
+        pieces = delivery.pieces()
+        keepalive_s = self._gateway.live.table.settings.keepalive_s
+        if keepalive_s and delivery.content_type.startswith(EVENTS):
+            pieces = with_comments(pieces, keepalive_s)
         try:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             try:
-                async for piece in delivery.pieces():
+                async for piece in pieces:
                     if delivery.is_final:
                         record.usage = delivery.usage
                         self._finish(200, "cut" if delivery.has_failed else "ok")
@@ -324,6 +365,8 @@ class Exchange:
                 await send({"type": "http.response.body", "body": delivery.error(error_info(error))})
         finally:
             try:
+                if isinstance(pieces, AsyncGenerator):
+                    await pieces.aclose()
                 await delivery.close()
             finally:
                 record.usage = delivery.usage or record.usage
@@ -339,11 +382,10 @@ class Exchange:
         code = error.code or error.error_type
         status = status_for(error, self._dialect)
         self._finish(status, "error", code)
-        if self._has_answered:
+        if self._has_answered and not self._is_held_open:
             return  # the head is out; the connection ends and the client sees a cut body
-        self._has_answered = True
-        headers = error_headers(error) + self._answer_headers()
-        await send_whole(self._send, status, headers, self._error_body(error))
+        headers = self._with_passed(error_headers(error) + self._answer_headers())
+        await self._send_last(status, headers, self._error_body(error))
 
     def _error_body(self, error: GatewayError) -> bytes:
         if isinstance(error, UpstreamRefused) and error.body is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
@@ -41,6 +41,8 @@ class RelayCall(msgspec.Struct, frozen=True, kw_only=True):
     upload: Upload | None = None
     model: str = ""
     """The model that the client named, "" for a call without one."""
+    heard: Callable[[dict[str, str]], None] = lambda headers: None
+    """Is told the headers of every answer."""
 
     async def attempt(self, candidate: Candidate, now: float) -> WholeAnswer | PassingAnswer:
         """Send, and wait for the answer's head and first byte, or for all of a JSON answer.
@@ -49,6 +51,7 @@ class RelayCall(msgspec.Struct, frozen=True, kw_only=True):
         """
         adapter = adapter_for(candidate.credential.adapter)
         response = await self._open(adapter, candidate)
+        self.heard(response.headers)
         try:
             if response.status >= 400:
                 raise await refusal_of(response, adapter, candidate.credential, now, passes=True)

@@ -111,6 +111,7 @@ class Relay(Routed):
             payload=payload,
             upload=self._upload,
             model=model,
+            heard=self._hear,
         )
 
     # --- resolve and attempt ---------------------------------------------------------------
@@ -219,7 +220,8 @@ class Relay(Routed):
                 answer.body,
                 is_new=bool(target.makes),
             )
-        headers = [(b"content-type", answer.content_type.encode("latin-1")), *self._answer_headers()]
+        content_type = (b"content-type", answer.content_type.encode("latin-1"))
+        headers = self._with_passed([content_type, *self._answer_headers()])
         self._has_answered = True
         self._finish(answer.status, "ok")
         await send_whole(self._send, answer.status, headers, answer.body)
@@ -231,7 +233,7 @@ class Relay(Routed):
         extra: Headers = (
             [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")] if answer.is_events else []
         )
-        headers = [*answer.headers(), *extra, *self._answer_headers()]
+        headers = self._with_passed([*answer.headers(), *extra, *self._answer_headers()])
         self._has_answered = True
         try:
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
