@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from django.conf import settings
 
+from management_api.auth_dir.watch import CredentialFileWatcher
 from oauth.quota import QuotaReader
 from oauth.refresh import Refresher
 from providers.upstream.client import UpstreamClient
@@ -21,6 +22,9 @@ class Logins:
             client,
             interval_s=settings.TOKEN_REFRESH_INTERVAL_S,
             workers=lambda: live.table.settings.auth_refresh_workers,
+        )
+        self.files = CredentialFileWatcher(
+            lambda: live.table.settings.auth_dir, interval_s=settings.TOKEN_REFRESH_INTERVAL_S
         )
         self.quotas = QuotaReader(client, interval_s=settings.TOKEN_REFRESH_INTERVAL_S)
 

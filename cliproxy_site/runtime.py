@@ -105,6 +105,7 @@ class Runtime:
         self._logins = Logins(self._client, self._live)
         self._keep(self._logins.refresher.run(), "token-refresh")
         self._keep(self._logins.quotas.run(), "quota-readings")
+        self._keep(self._logins.files.run(), "credential-files")
         self._bindings = DatabaseBindings()
         self._responses = DatabaseResponses()
         gateway = Gateway(

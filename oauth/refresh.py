@@ -20,7 +20,7 @@ from typing import TypeVar
 import msgspec
 from django.db import DatabaseError, close_old_connections, connections
 
-from oauth import leases, proxies, sheets
+from oauth import credential_files, leases, proxies, sheets
 from oauth.driver import Driver
 from oauth.flows.base import Flow, Grant
 from oauth.flows.errors import OAuthError, RefreshRejected, RefreshUnavailable
@@ -76,14 +76,12 @@ class Refresher:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         interval_s: float = 5.0,
         workers: Callable[[], int] = lambda: 16,
-        on_stored: Callable[[int], None] | None = None,
     ) -> None:
         self._client = client
         self._clock = clock
         self._sleep = sleep
         self._interval_s = interval_s
         self._workers = workers
-        self._on_stored = on_stored
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="token-refresh")
         self._running: dict[int, asyncio.Task[Fresh]] = {}
         self._fresh: dict[int, Fresh] = {}
@@ -258,11 +256,20 @@ class Refresher:
         now = self._now()
         if await self._stored(lambda: leases.commit(held, grant, now)):
             logger.info("login renewed", extra=_fields(held))
-            if self._on_stored is not None:
-                self._on_stored(held.credential_id)
+            if held.file_path:
+                await self._written_back(held)
             return fresh_of(held.version + 1, grant)
         newer = await self._read(held.credential_id)  # somebody logged in meanwhile: that holds
         return fresh_of(newer.version, newer.grant)
+
+    async def _written_back(self, held: Held) -> None:
+        """The tokens are stored: a file that cannot be written spoils nothing."""
+        try:
+            await self._in_database(
+                lambda: credential_files.write_back(held.credential_id, held.grant, held.channel)
+            )
+        except (DatabaseError, SecretsError) as error:
+            logger.warning("a credential file is behind: %s", error)
 
     async def _keep(self, held: Held) -> None:
         while True:

@@ -21,7 +21,7 @@ from oauth.flows.registry import channel_for
 from oauth.models import EventKind, OAuthToken, TokenStatus, seal_grant
 from oauth.signals import logins_changed
 from providers import secrets
-from providers.models import Credential, CredentialHealth, Origin, Provider
+from providers.models import Credential, CredentialHealth, Provider
 
 LABEL_LENGTH = 100
 
@@ -72,7 +72,10 @@ class _Store:
         else:
             found = credential
             Credential.objects.filter(pk=found.pk).update(
-                kind="oauth", channel=self.channel.key, account=self.grant.account
+                kind="oauth",
+                channel=found.channel or self.channel.key,
+                account=self.grant.account,
+                cooldowns_cleared_at=self.now,
             )
         OAuthToken.objects.create(credential=found, **self._columns())
         self._note(found.pk, "Connected")
@@ -98,7 +101,7 @@ class _Store:
         credential = token.credential
         Credential.objects.filter(pk=credential.pk).update(
             kind="oauth",
-            channel=self.channel.key,
+            channel=credential.channel or self.channel.key,
             account=self.grant.account,
             label=credential.label or self._label(),
             health=CredentialHealth.UNKNOWN,
@@ -158,13 +161,13 @@ class _Store:
 
 
 def provider_of(channel: Channel) -> Provider:
-    """The provider row of a channel's credentials, made when it is not there. Never one that a configuration
-    file owns: the file would take the logins along when it drops the provider."""
+    """The provider row of a channel's credentials, made when it is not there. It may be the configuration
+    file's (``github-copilot``): when the file drops it, it stays for its logins."""
     for key in (channel.provider_key, f"{channel.provider_key}-login"):
         provider = Provider.objects.filter(key__iexact=key).first()
         if provider is None:
             return Provider.objects.create(key=key, adapter=channel.adapter, name=channel.name)
-        if provider.adapter == channel.adapter and provider.origin == Origin.DATABASE:
+        if provider.adapter == channel.adapter:
             return provider
     return Provider.objects.create(
         key=f"{channel.provider_key}-{uuid.uuid4().hex[:6]}", adapter=channel.adapter, name=channel.name

@@ -29,7 +29,12 @@ def entry_of(credential: Credential, default_proxy: str = "") -> CredentialEntry
         credential.disable_cooling if credential.disable_cooling is not None else provider.disable_cooling
     )
     login = getattr(credential, "oauth_token", None) if credential.kind == "oauth" else None
-    secret = login.access_token if login is not None else secrets.reveal(credential.secret_token)
+    if login is not None:
+        secret = login.access_token
+    elif credential.kind == "oauth":
+        secret = ""  # the configuration gives tokens that nobody has read yet
+    else:
+        secret = secrets.reveal(credential.secret_token)
     return CredentialEntry(
         id=credential.pk,
         provider_id=provider.pk,
@@ -49,7 +54,7 @@ def entry_of(credential: Credential, default_proxy: str = "") -> CredentialEntry
         request_retry=retry,
         disable_cooling=cooling,
         options={**provider.options, **credential.options},
-        channel=login.channel if login is not None else credential.channel,
+        channel=credential.channel or (login.channel if login is not None else ""),
         account={
             str(name): str(value)
             for name, value in (login.account if login is not None else credential.account).items()

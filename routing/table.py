@@ -266,6 +266,8 @@ def _why_out(credential: Credential) -> tuple[str, str] | None:
         what = "credential" if credential.provider.enabled else "provider"
         return "disabled", f"the {what} is disabled"
     login = getattr(credential, "oauth_token", None)
+    if login is None and credential.kind == "oauth":
+        return "login_needed", "its tokens are not there (yet)"
     if login is not None and login.is_ended:
         return "login_needed", "its login has ended: log in again"
     return None

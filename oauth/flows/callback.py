@@ -17,7 +17,7 @@ from oauth.flows.errors import OAuthError
 
 STATE = re.compile(r"[A-Za-z0-9._-]{1,128}")
 """What a state may look like; also never ``..``."""
-FIELDS = ("code", "state", "error", "error_description")
+FIELDS = ("code", "token", "state", "error", "error_description")
 LONGEST = 16_384
 """Characters of a pasted address. Codes are at most 2 to 4 KB; more is a paste of something else."""
 _BARE = re.compile(r"[A-Za-z0-9._~+/=-]+#[A-Za-z0-9._-]+")
@@ -39,7 +39,9 @@ def is_state(text: str) -> bool:
 def read_query(query: Mapping[str, str]) -> Callback:
     """The four fields of a callback address. ``code#state`` in ``code`` is split; the part behind ``#`` is
     the state when there is no other. Never raises: an empty Callback has neither code nor error."""
-    code, state = query.get("code", "").strip(), query.get("state", "").strip()
+    # Roo Code's page sends its token straight back, under that name.
+    code = query.get("code", "").strip() or query.get("token", "").strip()
+    state = query.get("state", "").strip()
     code, _, behind = code.partition("#")
     error, description = query.get("error", "").strip(), query.get("error_description", "").strip()
     return Callback(

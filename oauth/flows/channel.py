@@ -112,6 +112,10 @@ class Channel:
         """The same shape back, for export."""
         raise NotImplementedError
 
+    def rewritten(self, content: Mapping[str, object], grant: Grant) -> dict[str, object]:
+        """``content``, a file that ``from_file`` read, with the tokens of ``grant``; all else stays."""
+        raise NotImplementedError
+
     def file_name(self, grant: Grant) -> str:
         """``kiro-someone.json``: the name that CLIProxyAPI would give."""
         raise NotImplementedError

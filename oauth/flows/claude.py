@@ -195,12 +195,28 @@ class ClaudeOAuth(StandardChannel):
         kept = {key: content[key] for key in self.own_keys if content.get(key) is not None}
         return msgspec.structs.replace(grant, file_extras={**grant.file_extras, **kept})
 
+    def rewritten(self, content: Mapping[str, object], grant: Grant) -> dict[str, object]:
+        if "claudeAiOauth" in content:
+            return _in_claude_code(content, grant)
+        return super().rewritten(content, grant)
+
     def to_file(self, grant: Grant) -> dict[str, object]:
         content = super().to_file(grant)
         content.pop("plan", None)
         if grant.account.get("is_setup_token"):
             content.setdefault("is_setup_token", True)
         return content
+
+
+def _in_claude_code(content: Mapping[str, object], grant: Grant) -> dict[str, object]:
+    inside = {
+        **wire.inner(content, "claudeAiOauth"),
+        "accessToken": grant.access_token,
+        "refreshToken": grant.refresh_token,
+    }
+    if grant.expires_at is not None:
+        inside["expiresAt"] = int(grant.expires_at * 1000)
+    return {**content, "claudeAiOauth": inside}
 
 
 def _with_account(grant: Grant, fields: Mapping[str, object]) -> Grant:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hmac import compare_digest
-from urllib.parse import parse_qsl, urlsplit
 
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 
@@ -69,26 +68,3 @@ def tokens_of(answer: HttpAnswer, *names: str) -> dict[str, object]:
         error.code = "code_exchange_failed"
         raise error
     return fields
-
-
-def callback_from(pasted: str) -> Callback:
-    """What a person pastes: a whole address, its query, ``code#state``, or a bare code. Raises OAuthError."""
-    words = pasted.strip()
-    parts = urlsplit(words)
-    query = parts.query if parts.query else ("" if "?" in words else parts.path)
-    fields = dict(parse_qsl(query)) if "=" in query else {}
-    for name, value in parse_qsl(parts.fragment):
-        fields.setdefault(name, value)
-    error = fields.get("error") or fields.get("error_description", "")
-    code = fields.get("code", "") or fields.get("token", "")  # Roo Code's page sends a token
-    if not code and not error and words and not any(mark in words for mark in "?=&/: \t\n"):
-        code = words
-    if not code and not error:
-        raise OAuthError("The callback URL is missing its code.", code="no_code", status=400)
-    state = fields.get("state", "")
-    head, _, inside = code.partition("#")
-    if inside and not state:
-        code, state = head, inside
-    return Callback(
-        code=code, state=state, error=error, error_description=fields.get("error_description", "")
-    )

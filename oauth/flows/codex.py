@@ -202,6 +202,18 @@ class CodexOAuth(StandardChannel):
             )
         return _with_claims(super().from_file(content))
 
+    def rewritten(self, content: Mapping[str, object], grant: Grant) -> dict[str, object]:
+        if "tokens" not in content:
+            return super().rewritten(content, grant)
+        tokens: dict[str, object] = {
+            **wire.inner(content, "tokens"),
+            "id_token": grant.id_token,
+            "access_token": grant.access_token,
+            "refresh_token": grant.refresh_token,
+        }
+        last = {"last_refresh": wire.rfc3339(grant.refreshed_at)} if grant.refreshed_at is not None else {}
+        return {**content, "tokens": tokens, **last}
+
     def to_file(self, grant: Grant) -> dict[str, object]:
         content = super().to_file(grant)
         for name in ("plan", "user_id"):

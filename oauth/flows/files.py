@@ -87,6 +87,16 @@ def token(content: Mapping[str, object], *names: str) -> str:
     return wire.text(content, *names) or wire.text(nested_token(content), *names)
 
 
+def in_cli_file(
+    content: Mapping[str, object], access: str, refresh: str, end: float | None
+) -> dict[str, object]:
+    """The flat file of Gemini CLI and Qwen Code (``expiry_date`` in ms) with new tokens."""
+    fresh: dict[str, object] = {**content, "access_token": access, "refresh_token": refresh}
+    if end is not None:
+        fresh["expiry_date"] = int(end * 1000)
+    return fresh
+
+
 def name_part(words: str) -> str:
     """``words`` as part of a file name: nothing that leads out of a folder, nothing that a shell minds."""
     cleaned = re.sub(r"[^A-Za-z0-9@._+-]+", "-", words).strip(".-")

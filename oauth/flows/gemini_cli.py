@@ -210,6 +210,14 @@ class GeminiCli(google.GoogleChannel):
             file_extras=extras,
         )
 
+    def rewritten(self, content: Mapping[str, object], grant: Grant) -> dict[str, object]:
+        if "type" not in content and "expiry_date" in content:
+            return files.in_cli_file(content, grant.access_token, grant.refresh_token, grant.expires_at)
+        kept = files.nested_token(content)
+        fresh = {name: value for name, value in _tokens(grant).items() if value}
+        top = {name: value for name, value in fresh.items() if name in content}
+        return {**content, **top, **({"token": {**kept, **fresh}} if kept else fresh)}
+
     def to_file(self, grant: Grant) -> dict[str, object]:
         """The client secret is written only where the file brought it."""
         kept = wire.inner(grant.file_extras, "token")
@@ -236,6 +244,11 @@ class GeminiCli(google.GoogleChannel):
         project = grant.account.get("project_id", "")
         tail = "all" if "," in project else files.name_part(project)
         return f"gemini-{files.name_part(grant.account.get('email') or grant.label)}-{tail}.json"
+
+
+def _tokens(grant: Grant) -> dict[str, str]:
+    end = wire.rfc3339(grant.expires_at) if grant.expires_at is not None else ""
+    return {"access_token": grant.access_token, "refresh_token": grant.refresh_token, "expiry": end}
 
 
 def _duet(project: str) -> dict[str, str]:

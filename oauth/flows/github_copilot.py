@@ -196,6 +196,10 @@ class GitHubCopilot(StandardChannel):
             private={"github_token": grant.access_token},
         )
 
+    def rewritten(self, content: Mapping[str, object], grant: Grant) -> dict[str, object]:
+        """What is renewed does not stand in the file."""
+        return dict(content)
+
     def to_file(self, grant: Grant) -> dict[str, object]:
         outward = msgspec.structs.replace(
             grant, access_token=grant.private.get("github_token", ""), expires_at=None, refreshed_at=None

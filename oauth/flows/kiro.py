@@ -308,6 +308,13 @@ class Kiro(StandardChannel):
             account["api_region"] = found[1]
         return msgspec.structs.replace(grant, account=account)
 
+    def rewritten(self, content: Mapping[str, object], grant: Grant) -> dict[str, object]:
+        if "accessToken" not in content:
+            return super().rewritten(content, grant)
+        fresh = {"accessToken": grant.access_token, "refreshToken": grant.refresh_token}
+        end = {"expiresAt": wire.rfc3339(grant.expires_at)} if grant.expires_at is not None else {}
+        return {**content, **fresh, **end}
+
     def file_name(self, grant: Grant) -> str:
         account = grant.account
         kind = {"builder-id": "aws", "idc": "idc"}.get(account.get("auth_method", ""), "")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from oauth.flows import device, pkce, renewal, wire
+from oauth.flows import device, files, pkce, renewal, wire
 from oauth.flows.base import Flow, Grant, HttpAnswer
 from oauth.flows.channel import LoginAsk, LoginMethod, Terms
 from oauth.flows.standard import IMPORT, StandardChannel
@@ -86,6 +86,11 @@ class Qwen(StandardChannel):
         answer = yield from renewal.send(self.refresh_call(grant, settings, now))
         fields = renewal.tokens_of(answer)
         return _with_host(renewal.renewed(grant, fields, answer.at), fields)
+
+    def rewritten(self, content: Mapping[str, object], grant: Grant) -> dict[str, object]:
+        if "type" not in content and "expiry_date" in content:
+            return files.in_cli_file(content, grant.access_token, grant.refresh_token, grant.expires_at)
+        return super().rewritten(content, grant)
 
 
 def _reading(answer: HttpAnswer) -> str:

@@ -12,6 +12,7 @@ from oauth.flows.cursor import Cursor
 from oauth.flows.gemini_cli import GeminiCli
 from oauth.flows.github_copilot import GitHubCopilot
 from oauth.flows.iflow import IFlow
+from oauth.flows.key_file import KeyFile
 from oauth.flows.kilo import KiloLogin
 from oauth.flows.kimi import Kimi
 from oauth.flows.kiro import Kiro
@@ -41,9 +42,15 @@ CHANNELS: tuple[Channel, ...] = (
     Ampcode(),
 )
 
-BY_KEY: dict[str, Channel] = {channel.key: channel for channel in CHANNELS}
+KEY_FILE = KeyFile()
+"""No channel that anybody logs in to: for ``token-file`` of vendors with keys."""
+
+BY_KEY: dict[str, Channel] = {channel.key: channel for channel in (*CHANNELS, KEY_FILE)}
 BY_NAME: dict[str, Channel] = {
-    name: channel for channel in CHANNELS for name in (channel.key, channel.file_type, *channel.names) if name
+    name: channel
+    for channel in BY_KEY.values()
+    for name in (channel.key, channel.file_type, *channel.names)
+    if name
 }
 
 

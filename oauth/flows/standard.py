@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+import msgspec
+
 from oauth.flows import files, renewal, wire
 from oauth.flows.base import Flow, Grant, HttpCall, Quota
 from oauth.flows.channel import Channel, LoginAsk, LoginMethod
@@ -91,7 +93,7 @@ class StandardChannel(Channel):
 
     def from_file(self, content: Mapping[str, object]) -> Grant:
         content = files.normal(content)
-        access = files.token(content, "access_token", "accessToken")
+        access = files.token(content, "access_token", "accessToken") or wire.text(content, "token", "api_key")
         refresh = files.token(content, "refresh_token", "refreshToken")
         account = {key: wire.text(content, key) for key in self.account_keys if wire.text(content, key)}
         private = {key: wire.text(content, key) for key in self.private_keys if wire.text(content, key)}
@@ -142,6 +144,21 @@ class StandardChannel(Channel):
         if self.writes_last_refresh and grant.refreshed_at is not None:
             content["last_refresh"] = wire.rfc3339(grant.refreshed_at)
         return {**grant.file_extras, **content}
+
+    def rewritten(self, content: Mapping[str, object], grant: Grant) -> dict[str, object]:
+        """``content``, a file that ``from_file`` read, with the tokens of ``grant``: its shape, its spelling
+        and every key that is not of the tokens stay."""
+        fresh = self.to_file(msgspec.structs.replace(grant, file_extras={}))
+        fresh.pop("label", None)
+        kept = dict(content)
+        if "type" not in content:
+            fresh.pop("type", None)
+        for name, value in fresh.items():
+            old = kept.get(name)
+            kept[name] = (
+                {**old, **value} if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+            )
+        return kept
 
     def file_name(self, grant: Grant) -> str:
         return f"{self.key}-{files.name_part(self.account_name(grant))}.json"

@@ -132,6 +132,10 @@ class Vertex(StandardChannel):
             file_extras={name: value for name, value in content.items() if name not in known},
         )
 
+    def rewritten(self, content: Mapping[str, object], grant: Grant) -> dict[str, object]:
+        """What is renewed does not stand in the file."""
+        return dict(content)
+
     def to_file(self, grant: Grant) -> dict[str, object]:
         return {
             "label": grant.label,

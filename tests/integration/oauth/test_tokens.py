@@ -72,8 +72,13 @@ def test_a_named_credential_is_logged_in_again():
     assert OAuthToken.objects.get().identity == "octo"
 
 
-def test_a_provider_of_a_configuration_file_is_left_alone():
-    Provider.objects.create(key="github-copilot", adapter="openai", origin=Origin.FILE)
+def test_a_provider_of_the_configuration_file_takes_logins_in():
+    Provider.objects.create(key="github-copilot", adapter="github-copilot", origin=Origin.FILE)
+    assert store_grant(copilot_grant()).provider.origin == Origin.FILE
+
+
+def test_a_provider_of_another_kind_is_left_alone():
+    Provider.objects.create(key="github-copilot", adapter="openai")
     assert store_grant(copilot_grant()).provider.key == "github-copilot-login"
     assert store_grant(copilot_grant(account={"username": "b"})).provider.key == "github-copilot-login"
 

@@ -71,3 +71,8 @@ def test_no_paste_ever_breaks_the_reader(text):
     except CallbackUnreadable:
         return
     assert callback.code or callback.error
+
+
+def test_a_token_that_a_page_sends_straight_back_is_the_code():
+    callback = read_pasted("http://127.0.0.1:49732/callback?token=roo-1&state=abc")
+    assert (callback.code, callback.state) == ("roo-1", "abc")
