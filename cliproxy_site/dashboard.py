@@ -9,6 +9,8 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils import timezone
 
+from oauth.admin import channel_of, connect_url, login_status
+from oauth.models import OAuthToken, TokenStatus
 from providers.admin import badge, kind_name
 from providers.models import Credential, CredentialCooldown, Provider
 from providers.status import CAUSES, provider_status, remaining, running_cooldowns
@@ -28,6 +30,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         context["providers"] = _providers(now)
     if user.has_perm("providers.view_credential"):
         context["cooldowns"] = _cooldowns(now)
+        context["logins"] = _logins()
     if user.has_perm("routing.view_usagerecord"):
         context["usage"] = _usage(now)
         context["failures"] = _failures(now)
@@ -45,6 +48,20 @@ def _providers(now: datetime) -> list[dict[str, Any]]:
             "models": len(row.discovered_models) if row.discovered_at else None,
         }
         for row in rows[:100]
+    ]
+
+
+def _logins() -> list[dict[str, Any]]:
+    """Logins that do not renew themselves any more, or not now; the worst first."""
+    rows = OAuthToken.objects.select_related("credential__provider").filter(credential__enabled=True)
+    needy = rows.exclude(status=TokenStatus.OK).order_by("-status", "credential__label")[:ROWS_SHOWN]
+    return [
+        {
+            "token": token,
+            "status": badge(login_status(token)),
+            "url": connect_url(token) if channel_of(token) is not None else "",
+        }
+        for token in needy
     ]
 
 

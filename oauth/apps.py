@@ -8,3 +8,4 @@ from django.apps import AppConfig
 class OauthConfig(AppConfig):
     name = "oauth"
     default_auto_field = "django.db.models.BigAutoField"
+    verbose_name = "Accounts"

@@ -36,7 +36,7 @@ from oauth.flows.callback import CallbackUnreadable, is_state, read_pasted, read
 from oauth.flows.channel import Channel, LoginMethod
 from oauth.flows.errors import OAuthError
 from oauth.flows.registry import CHANNELS, UnknownChannel, channel_for
-from oauth.models import LoginAttempt
+from oauth.models import LoginAttempt, OAuthToken
 from oauth.page_headers import harden
 from oauth.runner import RUNNER
 from oauth.sheets import missing_settings
@@ -111,16 +111,12 @@ def attempt_url(attempt: LoginAttempt) -> str:
 @staff_only
 def index(request: HttpRequest) -> HttpResponse:
     """Every channel that one can log in to, with how many accounts each has."""
-    counts = dict(
-        Credential.objects.filter(kind="oauth")
-        .order_by()
-        .values_list("provider__adapter")
-        .annotate(number=Count("pk"))
-    )
+    tokens = OAuthToken.objects.order_by().values_list("channel").annotate(number=Count("pk"))
+    counts = dict(tokens)
     rows = [
         {
             "channel": channel,
-            "count": counts.get(channel.adapter, 0),
+            "count": counts.get(channel.key, 0),
             "methods": ", ".join(method.name for method in channel.methods),
             "missing": bool(missing_settings(channel)),
         }
@@ -157,7 +153,8 @@ class Connect(View):
         if "accept_terms" not in typed and not attempts.has_accepted(channel, user.pk):
             return self.page(request, channel, method.key, typed, "Read the terms and accept them first.")
         try:
-            attempt = begin(request, channel, method, values_of(request, method))
+            renews = renewed_credential(channel, typed.get("credential", ""))
+            attempt = begin(request, channel, method, values_of(request, method), renews)
         except OAuthError as error:
             return self.page(request, channel, method.key, typed, error.message)
         if method.is_import:
@@ -177,6 +174,7 @@ class Connect(View):
             "is_possible": any(method.is_import or not missing for method in channel.methods),
             "has_accepted": attempts.has_accepted(channel, user_of(request).pk),
             "problem": problem,
+            "renews": renewed_credential(channel, values.get("credential", "")),
         }
         return render(request, "oauth/connect.html", context, status=400 if problem else 200)
 
@@ -188,14 +186,25 @@ def _first_method(channel: Channel) -> LoginMethod | None:
 
 
 def begin(
-    request: HttpRequest, channel: Channel, method: LoginMethod, values: dict[str, str]
+    request: HttpRequest,
+    channel: Channel,
+    method: LoginMethod,
+    values: dict[str, str],
+    renews: Credential | None = None,
 ) -> LoginAttempt:
     """An attempt of the person who asks, who has accepted the terms. Raises OAuthError."""
     user = user_of(request)
     beginner = attempts.Beginner(
         name=user.get_full_name() or user.get_username(), via="page", user_id=user.pk
     )
-    return logins.start(channel, method, values, beginner)[0]
+    return logins.start(channel, method, values, beginner, renews=renews)[0]
+
+
+def renewed_credential(channel: Channel, number: str) -> Credential | None:
+    """The credential that a link "log in again" is about; None when it is not of this channel."""
+    if not number.isdecimal() or len(number) > 12:
+        return None
+    return Credential.objects.filter(pk=int(number), oauth_token__channel=channel.key).first()
 
 
 def values_of(request: HttpRequest, method: LoginMethod) -> dict[str, str]:

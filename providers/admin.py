@@ -25,6 +25,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from providers import secrets
 from providers.adapters.registry import ADAPTERS, UnknownAdapter, adapter_for
 from providers.forms import ColumnwiseForm, CredentialForm, CredentialPageForm, ProviderAddForm, ProviderForm
+from providers.login_field import channels_by_kind, login_kinds
 from providers.models import Credential, Origin, Owned, Provider
 from providers.secret_fields import mask_headers, mask_proxy
 from providers.status import Status, credential_status, provider_status, running_cooldowns
@@ -202,7 +203,7 @@ class ProviderPages(OwnedAdmin[Provider]):
     readonly_fields = ("kind", "key", "models_found", "discovered_at", "owned_by")
     change_form_show_cancel_button = True
     add_fieldsets = (
-        (None, {"fields": ("adapter", "base_url", "api_key")}),
+        (None, {"fields": ("adapter", "connect", "base_url", "api_key")}),
         ("More, all optional", {"fields": ("name", "key", "prefix"), "classes": ("collapse",)}),
     )
     fieldsets = (
@@ -230,10 +231,12 @@ class ProviderPages(OwnedAdmin[Provider]):
         address = json.dumps([adapter.key for adapter in ADAPTERS if adapter.needs_base_url])
         # A local server may have a key although its kind does not need one; the built-in one cannot.
         keyless = json.dumps([adapter.key for adapter in ADAPTERS if adapter.in_process])
+        logins, only = json.dumps(list(channels_by_kind())), json.dumps(login_kinds())
         settled = "typeof adapter === 'undefined'"
         return {
             "base_url": f"{settled} || {address}.includes(adapter)",
-            "api_key": f"{settled} || !{keyless}.includes(adapter)",
+            "api_key": f"{settled} || !({keyless}.includes(adapter) || {only}.includes(adapter))",
+            "connect": f"!({settled}) && {logins}.includes(adapter)",
         }
 
     def get_form(

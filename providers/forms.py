@@ -20,6 +20,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from providers import secrets
 from providers.adapters.base import Adapter
 from providers.adapters.registry import ADAPTERS, UnknownAdapter, adapter_for
+from providers.login_field import ConnectField, login_kinds
 from providers.models import Credential, CredentialHealth, Provider
 from providers.secret_fields import BaseUrlField, HeadersField, ProxyField, SecretField
 from providers.typed_admin import ModelForm
@@ -27,6 +28,10 @@ from providers.typed_admin import ModelForm
 M = TypeVar("M", bound=models.Model)
 
 NO_ADDRESS = "This kind of provider has no address of its own: give one."
+CONNECT_HINT = (
+    "An account of this vendor is connected by a login, which makes provider and credential by itself."
+)
+CONNECT_INSTEAD = "Use “Connect account”: the login makes the provider."
 NO_KEY = "Paste the key with which this provider is called."
 SEALED_NOTE = "It cannot be opened: its encryption key is missing. Saving a new value replaces it."
 
@@ -141,6 +146,7 @@ class ProviderAddForm(ColumnwiseForm[Provider]):
     """A new provider: choose a kind, paste a key. Everything else follows from the kind."""
 
     adapter = forms.ChoiceField(label="Kind", choices=kind_choices, widget=UnfoldAdminSelectWidget)
+    connect = ConnectField(label="Login", help_text=CONNECT_HINT)
     api_key = SecretField(label="API key", required=False, help_text=key_hints())
     base_url = BaseUrlField()
     key = forms.SlugField(
@@ -168,7 +174,8 @@ class ProviderAddForm(ColumnwiseForm[Provider]):
             return cleaned
         adapter = adapter_for(kind)
         if adapter.needs_key and not cleaned.get("api_key") and "api_key" not in self.errors:
-            self.add_error("api_key", NO_KEY)
+            is_login = kind in login_kinds()
+            self.add_error("connect" if is_login else "api_key", CONNECT_INSTEAD if is_login else NO_KEY)
         if adapter.needs_base_url and not cleaned.get("base_url") and "base_url" not in self.errors:
             self.add_error("base_url", NO_ADDRESS)
         if "key" not in self.errors:

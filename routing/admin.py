@@ -18,9 +18,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from oauth.admin import LoginPages, channels_of_kind
 from providers.admin import (
     CredentialInline,
-    CredentialPages,
     OwnedAdmin,
     OwnedFormSet,
     OwnedInline,
@@ -48,7 +48,9 @@ class WithCredentials(Switchable):
     or put into a foreign page, and a test calls the vendor.
     """
 
-    actions = ("test_now", "clear_cooldowns", "enable", "disable")
+    actions: tuple[str, ...] = ("test_now", "clear_cooldowns", "enable", "disable")
+    buttons: tuple[str, ...] = ("test_now", "clear_cooldowns")
+    """Actions that the row's own page has a button for."""
 
     def credentials_of(self, queryset: models.QuerySet[Any]) -> models.QuerySet[Credential]:
         raise NotImplementedError
@@ -76,7 +78,7 @@ class WithCredentials(Switchable):
                 self.admin_site.admin_view(self._button(action)),
                 name=f"{name}_{action}",
             )
-            for action in ("test_now", "clear_cooldowns")
+            for action in self.buttons
         ]
         return [*own, *super().get_urls()]
 
@@ -197,13 +199,16 @@ class ProviderAdmin(WithCredentials, ProviderPages):
             now = timezone.now()
             context["panel"] = [(row, badge(credential_status(row, now))) for row in obj.credentials.all()]
             context["may_act"] = self.has_change_permission(request)
+            context["channels"] = channels_of_kind(obj.adapter)
         return super().render_change_form(request, context, *args, **kwargs)
 
 
 @admin.register(Credential)
-class CredentialAdmin(WithCredentials, CredentialPages):
+class CredentialAdmin(WithCredentials, LoginPages):
     """Credentials of all providers."""
 
+    actions = (*WithCredentials.actions, "refresh_now", "read_quota_now")
+    buttons = (*WithCredentials.buttons, "refresh_now", "read_quota_now")
     change_form_outer_before_template = "admin/providers/credential/panel.html"
 
     def credentials_of(self, queryset: models.QuerySet[Any]) -> models.QuerySet[Credential]:

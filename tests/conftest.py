@@ -47,3 +47,5 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
         if not Group.objects.exists():
             groups.make_groups(apps, connection.schema_editor())
             logins.grant(apps, connection.schema_editor())
+            login_views = importlib.import_module("oauth.migrations.0004_login_views")
+            login_views.grant(apps, connection.schema_editor())

@@ -133,3 +133,18 @@ def test_the_socket_is_for_the_one_who_began_on_a_page_of_ours(admin: Person, ca
         socket(logins, person, attempt_id, origins.get(case, logins.url))
     assert refused.value.response.status_code == 403
     admin.post(f"{attempt.path}/cancel")
+
+
+def test_an_account_is_renewed_and_its_allowance_read_at_a_button(admin: Person, vendor: Vendor):
+    attempt = admin.connect()
+    vendor.allow(attempt.user_code())
+    address = attempt.end()["credential_url"].removesuffix("change/")
+    admin.post(f"{address}refresh-now/")
+    admin.post(f"{address}read-quota-now/")
+    page = admin.get(f"{address}change/").text
+    assert "Renewed; its token lasts" in page
+    assert "40 % used" in page
+    assert "resets in 11 days" in page
+    timeline = admin.get(f"{address}timeline/").text
+    assert "Renewed until" in timeline
+    assert "canary" not in page + timeline

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,17 @@ PAGE = (
     '<!doctype html><html lang="en"><title>Vendor</title>'
     '<body style="font-family:sans-serif"><h1>{title}</h1>{body}</body></html>'
 )
+RESETS_AT = int(time.time()) + 12 * 86_400
+USAGE = {
+    "usageBreakdownList": [
+        {
+            "resourceType": "AGENTIC_REQUEST",
+            "usageLimit": 50,
+            "currentUsage": 20,
+            "nextDateReset": RESETS_AT,
+        }
+    ]
+}
 DEVICE_FORM = (
     '<form method="post" action="/device"><input name="user_code" value="{code}">'
     '<button name="verdict" value="allow">Allow access</button>'
@@ -98,7 +110,9 @@ class Handler(BaseHTTPRequestHandler):
                     200, {"token": "tid=canary-copilot", "expires_at": 4_000_000_000, "refresh_in": 1500}
                 )
             case "/usage/getUsageLimits":
-                self._json(200, {"userInfo": {"email": f"{self._who()}@example.com", "userId": self._who()}})
+                self._json(
+                    200, {"userInfo": {"email": f"{self._who()}@example.com", "userId": self._who()}} | USAGE
+                )
             case "/claude/profile":
                 self._json(200, {"account": {"uuid": self._who(), "email": f"{self._who()}@example.com"}})
             case _:
@@ -119,6 +133,10 @@ class Handler(BaseHTTPRequestHandler):
                 self._start(
                     "deviceCode", "userCode", "verificationUri", "verificationUriComplete", "expiresIn"
                 )
+            case "/oidc/token" if body.get("grantType") == "refresh_token":
+                with self.vendor.lock:
+                    renewed = f"canary-renewed-{next(self.vendor.accounts)}"
+                self._json(200, {"accessToken": renewed, "refreshToken": renewed, "expiresIn": 3600})
             case "/oidc/token":
                 self._poll(body.get("deviceCode", ""), 400, "accessToken", "refreshToken", "expiresIn")
             case "/github/device":
