@@ -9,6 +9,7 @@ types, keys that are not text, anchors that refer to themselves or unfold withou
 from __future__ import annotations
 
 import hashlib
+import re
 import stat
 from enum import StrEnum
 from pathlib import Path
@@ -88,7 +89,7 @@ def parse(content: bytes | str, source: str = "config.yaml") -> Document:
     raw = content.encode() if isinstance(content, str) else content
     text = _decode(raw, findings)
     try:
-        root = YAML(typ="rt", pure=True).compose(text)
+        text, root = _composed(text)
         if root is None:
             raise _refusal(findings, "the file is empty; write at least one key, or start without it")
         converted = _Converter(findings).convert(root)
@@ -107,6 +108,28 @@ def parse(content: bytes | str, source: str = "config.yaml") -> Document:
         raise ConfigRefused(problems)
     assert isinstance(converted, Mapping)  # noqa: S101 -- narrows: anything else was refused above
     return Document(source=source, text=text, content_hash=hashlib.sha256(raw).hexdigest(), root=converted)
+
+
+def _composed(text: str) -> tuple[str, Any]:
+    """ruamel's node for ``text``. YAML lets a tab part tokens, though not indent them; ruamel.yaml refuses it
+    nearly everywhere, so that a text with tabs is read a second time without those between tokens."""
+    try:
+        return text, YAML(typ="rt", pure=True).compose(text)
+    except MarkedYAMLError:
+        if "\t" not in text:
+            raise
+        spaced = _TAB_BETWEEN.sub(" ", _TAB_LINE.sub("", text))
+        try:
+            return spaced, YAML(typ="rt", pure=True).compose(spaced)
+        except MarkedYAMLError:
+            pass  # the mistake is another: told of the text as it is
+        raise
+
+
+_TAB_LINE = re.compile(r"^[ \t]*\t[ \t]*(?=#|\r?$)|[ \t]*\t[ \t]*(?=\r?$)", re.MULTILINE)
+"""Before a comment that stands alone, on a blank line, at the end of a line."""
+_TAB_BETWEEN = re.compile(r"(?<=[:,\[{-])[ \t]*\t[ \t]*|[ \t]*\t[ \t]*(?=#)")
+"""Behind a sign that begins a value, and before a comment."""
 
 
 def read_bytes(path: Path) -> bytes:

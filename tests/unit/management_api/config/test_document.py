@@ -168,3 +168,25 @@ def test_messages_carry_the_name_of_the_file(tmp_path):
     path.write_text("a: [\n")
     with pytest.raises(ConfigRefused, match=r"^gateway\.yaml line \d"):
         document.load(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "port:\t8317\n",
+        "port: 8317\t# why\n",
+        "port: 8317\t\n\t\n",
+        "\t# a comment\nport: 8317\n",
+        "port: 8317 \t\r\nkeys: [a,\tb]\r\n",
+    ],
+)
+def test_a_tab_may_part_but_not_indent(text):
+    value = document.parse(text).root.entries["port"].value
+    assert isinstance(value, Scalar)
+    assert value.text == "8317"
+
+
+def test_a_tab_inside_a_text_stays():
+    value = document.parse('port:\t1\na: "x\ty"\n').root.entries["a"].value
+    assert isinstance(value, Scalar)
+    assert value.text == "x\ty"
