@@ -27,7 +27,9 @@ from routing.kept_responses import DatabaseResponses, Retention
 from routing.live import LiveTable
 from routing.proxy.app import ProxyApplication
 from routing.proxy.gateway import Gateway
+from routing.proxy.metrics import Metrics
 from routing.proxy.relay_pages import RelayPages
+from routing.proxy.shared_totals import SharedTotals
 from routing.state.memory import MemoryState
 from routing.usage import Spool, UsageWriter
 
@@ -108,7 +110,15 @@ class Runtime:
         self._keep(self._logins.files.run(), "credential-files")
         self._bindings = DatabaseBindings()
         self._responses = DatabaseResponses()
+        spool, metrics = self._spool, Metrics()
+        shared = SharedTotals(
+            lambda: metrics.totals(spool.backlog_bytes), lambda: metrics.version, settings.TOTALS_DIR
+        )
+        self._keep(shared.run(), "shared-totals")
         gateway = Gateway(
+            metrics=metrics,
+            summed=shared.all,
+            version=settings.VERSION,
             live=self._live,
             state=self._state,
             client=self._client,

@@ -191,6 +191,8 @@ TOKEN_REFRESH_INTERVAL_S = env.positive("CLIPROXY_TOKEN_REFRESH_INTERVAL_S", def
 """How often a process looks for logins to refresh and allowances to read."""
 USAGE_FLUSH_INTERVAL_S = env.positive("CLIPROXY_USAGE_FLUSH_INTERVAL_S", default=1.0)
 SPOOL_DIR = DATA_DIR / "spool"
+TOTALS_DIR: Path | None = None
+"""Where the workers of ``serve --workers`` tell each other what they count; set by ``serve`` in each."""
 
 LOGGING = {
     "version": 1,

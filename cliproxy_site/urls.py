@@ -7,11 +7,14 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from management_api.viewsets.providers import ProviderEnabled
+
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("v0/management/", include("management_api.urls")),
     path("v0/oauth/kiro/", include("management_api.kiro_urls")),
     path("", include("oauth.urls")),
+    path("v1/providers/<str:name>/enabled", ProviderEnabled.as_view()),
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}cliproxy_site/icon.svg")),
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
 ]

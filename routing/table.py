@@ -41,6 +41,7 @@ from routing.core.table import (
     Strategy,
 )
 from routing.models import ClientKey, GatewaySettings, ModelAlias, ModelExclusion
+from routing.provider_rows import provider_entries
 
 logger = logging.getLogger("routing.table")
 
@@ -61,6 +62,7 @@ def build() -> RoutingTable:
         )
         aliases = list(ModelAlias.objects.order_by("position", "id"))
         exclusions = list(ModelExclusion.objects.all())
+        providers = list(Provider.objects.all())
         keys = list(ClientKey.objects.all())
         spent_rows = list(QuotaReading.objects.filter(is_exhausted=True))
     settings = _settings(settings_row)
@@ -74,6 +76,7 @@ def build() -> RoutingTable:
         clients={key.digest: _client(key) for key in keys},
         models=draft.models(),
         amp=amp_settings(),
+        providers=provider_entries(providers, credentials),
         open_prefixes={prefix: tuple(offers) for prefix, offers in draft.open_prefixes.items()},
         open_offers=tuple(draft.open_offers),
         hidden={model_id: tuple(reasons) for model_id, reasons in draft.hidden.items()},

@@ -136,6 +136,11 @@ class Spool:
             path.unlink(missing_ok=True)
             os.close(old)
 
+    @property
+    def backlog_bytes(self) -> int:
+        """How much of the file the database does not have yet."""
+        return max(os.fstat(self._file).st_size - self._read_from, 0)
+
     def close(self) -> None:
         """Remove the file when all of it was written; else leave it for the next start."""
         lines, _ = self.pending()

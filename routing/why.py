@@ -195,10 +195,14 @@ def _verdict(
             "first.",
             None,
         )
-    wait = rounds.wait_before_round(resolution, 1, settings, now)
+    wait = rounds.wait_before_round(resolution, 1, settings, now, has_tried=False)
     if wait is not None:
         return f"Nobody is free; the request waits {math.ceil(wait)} s for the first cooldown to end.", None
     error = _refused(rounds.nobody_free(resolution, now))
+    fallbacks = settings.fallbacks.get(resolution.route_model)
+    if fallbacks is not None and fallbacks.exhaustion:
+        models = ", ".join(fallbacks.exhaustion)
+        return f"Nobody is free ({error.code}), so its fallbacks are asked in turn: {models}.", None
     return _refusal_text(error), error
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from providers.translation.codec import Capabilities
-from providers.values import CredentialEntry, Format, Refusal
+from providers.values import CredentialEntry, Features, Format, Refusal
 
 
 class CatalogueModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,6 +133,9 @@ class Adapter:
     when the provider row lists no models; the route models stand in ``catalogue`` as well."""
     has_other_addresses: bool = False
     """Whether ``elsewhere`` may ever name another address."""
+    features: Features = Features()
+    """What the vendor's models can do in general, where the operator says nothing. For people who ask
+    (``/v1/capabilities``); routing keeps nobody out by it."""
     in_process: bool = False
     """Answers without a network (``demo``), by ``answer``."""
 

@@ -18,7 +18,7 @@ from providers.adapters.base import Adapter, Call, CatalogueModel, Operation, Up
 from providers.adapters.claude_models import CLAUDE_FAMILIES, CLAUDE_IDS, CLAUDE_MAPPINGS, catalogue_of
 from providers.adapters.headers import USER_AGENT, call_headers, custom_headers, merge_headers
 from providers.translation.codec import Capabilities
-from providers.values import CredentialEntry, Format, Refusal, RefusalKind
+from providers.values import CredentialEntry, Features, Format, Refusal, RefusalKind
 
 _VERSION = "2023-06-01"
 _FIRST_PARTY = "api.anthropic.com"
@@ -36,6 +36,7 @@ class Claude(Adapter):
     key_hint = "Begins with sk-ant-; made at console.anthropic.com, API keys."
     environment = ("ANTHROPIC_API_KEY",)
     owned_by = "anthropic"
+    features = Features(vision=True, code_generation=True, max_tokens=200_000)
     default_mappings = CLAUDE_MAPPINGS
     catalogue = catalogue_of(CLAUDE_IDS)
 

@@ -18,7 +18,7 @@ from providers.adapters.base import Adapter, Call, CatalogueModel, Operation, Up
 from providers.adapters.gemini_models import GEMINI_CATALOGUE, GEMINI_FAMILIES, GEMINI_MAPPINGS
 from providers.adapters.headers import USER_AGENT, call_headers, custom_headers, merge_headers
 from providers.translation.codec import Capabilities
-from providers.values import CredentialEntry, Format, Refusal, RefusalKind
+from providers.values import CredentialEntry, Features, Format, Refusal, RefusalKind
 
 _KEY_REFUSED = (
     "api_key_invalid",
@@ -40,6 +40,7 @@ class Gemini(Adapter):
     key_hint = "Begins with AIza; made at aistudio.google.com, Get API key."
     environment: tuple[str, ...] = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
     owned_by = "google"
+    features = Features(vision=True, multimodal=True, code_generation=False, max_tokens=1_000_000)
     default_mappings: tuple[tuple[str, str], ...] = GEMINI_MAPPINGS
     catalogue = GEMINI_CATALOGUE
 

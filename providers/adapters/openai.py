@@ -6,7 +6,7 @@ from __future__ import annotations
 from providers.adapters.base import CatalogueModel
 from providers.adapters.openai_compatible import OpenAICompatible
 from providers.translation.codec import Capabilities
-from providers.values import Format
+from providers.values import Features, Format
 
 _CHAT = Capabilities(thinking="none", max_output_tokens=16_384)
 _GPT_4 = Capabilities(thinking="none", max_output_tokens=4_096, structured_output=False)
@@ -60,6 +60,7 @@ class OpenAI(OpenAICompatible):
     environment = ("OPENAI_API_KEY",)
     owned_by = "openai"
     legacy_models = r"instruct|^(babbage|davinci)-"
+    features = Features(vision=True, code_generation=False, max_tokens=128_000)
     default_mappings = (("gpt-4-turbo", "gpt-4-turbo-preview"),)
     abilities = Capabilities()
     abilities_by_model = (

@@ -54,6 +54,9 @@ class RoutingState(Protocol):
     def cooldown(self, credential_id: int, model: str, now: float) -> Cooldown | None:
         """The running cooldown that covers this credential and upstream model, the later one of two."""
 
+    def running(self, credential_id: int, now: float) -> list[Cooldown]:
+        """The running cooldowns of one credential, for pages and figures."""
+
     def history(self, credential_id: int, model: str) -> History:
         """What is remembered of ``model`` of the credential; "" for the credential as a whole."""
 

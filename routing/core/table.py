@@ -218,6 +218,24 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
+class ProviderEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider as clients may see it in ``/v1/providers``; routing itself goes by credentials."""
+
+    key: str
+    adapter: str
+    name: str = ""
+    enabled: bool = True
+    auth_type: str = "api_key"
+    """``api_key``, ``none`` or ``oauth_device_flow``: by what its credentials hold."""
+    endpoint: str = ""
+    priority: int = 0
+    features: Features = Features()
+    """What the operator says, completed by the adapter's own sheet."""
+    limits: Limits | None = None
+    credential_ids: tuple[int, ...] = ()
+    """Those that are switched on."""
+
+
 class RoutingTable(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
     clients: dict[str, ClientEntry]
@@ -233,6 +251,8 @@ class RoutingTable(msgspec.Struct, frozen=True, kw_only=True):
     """Registered ids that ``auto`` may stand for, the newest first."""
     settings: RouteSettings = RouteSettings()
     amp: AmpSettings | None = None
+    providers: dict[str, ProviderEntry] = {}
+    """By key, in its order."""
     cleared_at: dict[int, float] = {}
     """Credential id -> Unix seconds of the last "clear cooldown"."""
     spent: tuple[Spent, ...] = ()

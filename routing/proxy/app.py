@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 from providers.adapters.base import Operation
 from providers.errors import ClientError, GatewayError
 from providers.values import Format
-from routing.proxy import listing
+from routing.proxy import listing, service
 from routing.proxy.access import authenticate
 from routing.proxy.amp import Amp
 from routing.proxy.amp_paths import is_amps
@@ -49,7 +49,17 @@ _OWNED = (
 _GREETINGS = ("/", "/health", "/healthz", "/api/hello")
 """Is anybody there? Claude Code asks ``HEAD /`` and ``HEAD /api/hello``."""
 _OWNED_WHOLE = frozenset(
-    {"/v1", "/v1beta", "/health", "/healthz", "/models", "/messages", "/responses", "/completions"}
+    {
+        "/v1",
+        "/v1beta",
+        "/health",
+        "/metrics",
+        "/healthz",
+        "/models",
+        "/messages",
+        "/responses",
+        "/completions",
+    }
 )
 
 
@@ -65,6 +75,8 @@ class MethodNotAllowed(ClientError):
 
 def owns(path: str, method: str = "GET") -> bool:
     """Whether the proxy, and not Django, answers this request. Claude Code probes with ``HEAD /``."""
+    if service.is_switch(path, method):
+        return False
     if path.startswith(_OWNED) or path in _OWNED_WHOLE or (path == "/" and method == "HEAD"):
         return True
     return is_amps(path, method)
@@ -88,10 +100,10 @@ class ProxyApplication:
             path = normal_path(path)
             endpoint = POSTS.get(path) or gemini_endpoint(path, _query(scope))
         if endpoint is not None and scope["method"] == "POST":
-            await self._exchange(endpoint)(self._gateway, scope, receive, send, endpoint).run()
+            await self._counted(self._exchange(endpoint)(self._gateway, scope, receive, send, endpoint))
             return
         if endpoint is None and is_relayed(path):
-            await Relay(self._gateway, scope, receive, send, path).run()
+            await self._counted(Relay(self._gateway, scope, receive, send, path))
             return
         headers = client_headers(scope)
         dialect = endpoint.dialect if endpoint is not None else dialect_of(path, headers)
@@ -100,6 +112,14 @@ class ProxyApplication:
         except GatewayError as error:
             body = error_body(error, dialect)
             await send_whole(send, error.client_status, error_headers(error), body)
+
+    async def _counted(self, exchange: Exchange) -> None:
+        metrics = self._gateway.metrics
+        metrics.in_flight += 1
+        try:
+            await exchange.run()
+        finally:
+            metrics.in_flight -= 1
 
     def _exchange(self, endpoint: Endpoint) -> type[Exchange]:
         if endpoint.dialect is Format.RESPONSES:
@@ -122,15 +142,16 @@ class ProxyApplication:
     ) -> None:
         """The endpoints that need no upstream."""
         method = scope["method"]
+        if service.serves(path):
+            await service.answer(self._gateway, path, scope, send, headers)
+            return
         is_listing = _is_listing(path)
-        is_known = is_listing or path in (*_GREETINGS, "/v1/metrics/providers")
+        is_known = is_listing or path in _GREETINGS
         if endpoint is not None or (is_known and method not in ("GET", "HEAD")):
             allowed = "POST" if endpoint is not None else "GET"
             raise MethodNotAllowed(f"{method} is not allowed for {path}; use {allowed}.")
         if path in _GREETINGS:
             await send_json(send, 200, {"status": "ok"})
-        elif path == "/v1/metrics/providers":
-            await send_json(send, 200, self._gateway.metrics.snapshot())
         elif is_listing:
             await self._list(path, scope, send, headers, dialect)
         elif path == "/api/event_logging/batch" and method == "POST":

@@ -280,14 +280,11 @@ class Exchange:
         record = self._record
         total = time.perf_counter() - self._began
         own_s = max(total - self._waited - self._trials.waited, 0.0)
-        record.first_byte_ms = total * 1000
+        record.first_byte_ms, record.overhead_ms = total * 1000, own_s * 1000
         headers: Headers = [
             (b"x-request-id", record.request_id.encode("latin-1")),
             (b"x-cliproxy-attempts", str(len(record.attempts)).encode()),
-            (
-                b"x-cliproxy-overhead-ms",
-                f"{own_s * 1000:.2f}".encode(),
-            ),
+            (b"x-cliproxy-overhead-ms", f"{own_s * 1000:.2f}".encode()),
         ]
         if self._dialect is Format.CLAUDE:
             headers.append((b"request-id", record.request_id.encode("latin-1")))
@@ -404,6 +401,9 @@ class Exchange:
             outcome=outcome,
             duration_ms=duration_ms,
             error_code=error_code,
+        )
+        self._gateway.metrics.observe(
+            record, self._gateway.live.table, status=status, outcome=outcome, duration_ms=duration_ms
         )
         if record.usage is not None and record.served_by is not None:
             tokens = (record.usage.input_total or 0) + (record.usage.output_total or 0)

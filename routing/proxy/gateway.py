@@ -13,7 +13,7 @@ from routing.core.bindings import BindingStore, MemoryBindings
 from routing.core.kept_responses import NoResponses, ResponseStore
 from routing.core.state import RoutingState
 from routing.core.table import RoutingTable
-from routing.proxy.metrics import Metrics
+from routing.proxy.metrics import Metrics, Totals
 from routing.proxy.record import Ledger
 from routing.proxy.relay_pages import RelayPages
 from routing.proxy.tokens import NoTokens, TokenSource
@@ -40,6 +40,9 @@ class Gateway:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     random: Callable[[], float] = random.random
     metrics: Metrics = field(default_factory=Metrics)
+    summed: Callable[[], tuple[Totals, int]] | None = None
+    """The totals of all workers and how many these are; None where this process serves alone."""
+    version: str = ""
     pages: RelayPages = field(default_factory=RelayPages)
     """Pages that carry calls for this process."""
     bindings: BindingStore = field(default_factory=MemoryBindings)
@@ -50,3 +53,7 @@ class Gateway:
     """Responses that the gateway keeps itself."""
     tokens: TokenSource = field(default_factory=NoTokens)
     """Renews the tokens of logins."""
+
+    def totals(self) -> tuple[Totals, int]:
+        """What was counted, and by how many processes."""
+        return self.summed() if self.summed is not None else (self.metrics.totals(), 1)

@@ -16,6 +16,7 @@ import msgspec
 
 from providers.errors import ClientError
 from providers.values import Format
+from routing.core.provider_names import find_provider
 from routing.core.resolve import UnknownModel, is_allowed, listed_models
 from routing.core.table import ClientEntry, RegisteredModel, RoutingTable
 
@@ -48,12 +49,13 @@ def model_list(
 ) -> dict[str, Any]:
     """All models, sorted by id, paged where the shape has pages; ``provider`` keeps those that this provider
     serves. Raises ClientError for a page that does not exist."""
-    provider = query.get("provider", "")
-    models = [
-        model
-        for model in listed_models(table, client)
-        if not provider or any(offer.credential.provider_key == provider for offer in model.offers)
-    ]
+    models = listed_models(table, client)
+    if wanted := query.get("provider", ""):
+        entry = find_provider(table.providers.values(), wanted)
+        key = entry.key if entry is not None else wanted
+        models = [
+            model for model in models if any(offer.credential.provider_key == key for offer in model.offers)
+        ]
     if shape is Shape.ANTHROPIC:
         return _anthropic_page(models, query)
     if shape is Shape.GOOGLE:

@@ -34,6 +34,7 @@ class Record:
         "first_byte_ms",
         "is_stream",
         "is_written",
+        "overhead_ms",
         "request_id",
         "route_model",
         "served_by",
@@ -56,6 +57,7 @@ class Record:
         """(the id asked in place of the client's, why)."""
         self.usage: Usage | None = None
         self.first_byte_ms: float | None = None
+        self.overhead_ms: float | None = None
         self.is_written = False
 
     def write(

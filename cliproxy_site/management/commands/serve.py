@@ -25,6 +25,7 @@ from management_api.config.problems import ConfigRefused
 from management_api.config.startup import load_and_apply
 from management_api.config.values import GatewayConfig
 from providers.secrets import SecretsError
+from routing.proxy import shared_totals
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +100,7 @@ class Command(BaseCommand):
         if options["fd"] is not None:
             workers.end_with_parent()
             settings.CONFIG_FILE = config_path
+            settings.TOTALS_DIR = _totals_dir()
             pair = tuple(options["tls"]) if options["tls"] else None
             listening = ServerOptions(fd=options["fd"], tls=pair, **_limits())
             self._run(options["server"], listening, announce=False)
@@ -155,6 +157,7 @@ class Command(BaseCommand):
             child += ["--config", config_path]
         if self._secure:
             child += ["--tls", *self._secure]
+        shared_totals.prepare(_totals_dir())
         connection.close()  # the parent only watches its children
         host, port = sockets.address_of(listener)
         self._announce(host, port, f"{options['workers']} processes of {options['server']}")
@@ -236,6 +239,11 @@ def _port(text: str) -> int:
     if not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"must be a port number from 0 to 65535, not {text!r}")
     return int(text)
+
+
+def _totals_dir() -> Path:
+    path: Path = settings.DATA_DIR / "totals"
+    return path
 
 
 def _workers(text: str) -> int:

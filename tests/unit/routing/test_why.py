@@ -139,6 +139,15 @@ def test_credentials_left_to_later_rounds_are_marked():
     assert [choice.in_first_round for choice in answer.candidates] == [True, False]
 
 
+def test_when_nobody_is_free_the_fallbacks_are_asked():
+    state = MemoryState()
+    fail(state, 1, refused(RefusalKind.UNAUTHORIZED, 401))
+    settings = RouteSettings(fallbacks={"m": Fallbacks(exhaustion=("n", "o"))})
+    answer = ask(make_table({"m": [make_offer(A)]}, settings=settings), state)
+    assert answer.verdict.endswith("so its fallbacks are asked in turn: n, o.")
+    assert answer.error is None
+
+
 def test_fallbacks_are_told():
     settings = RouteSettings(fallbacks={"m": Fallbacks(exhaustion=("n",))})
     assert ask(make_table({"m": [make_offer(A)]}, settings=settings)).fallbacks == {"exhaustion": ("n",)}
