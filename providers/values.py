@@ -114,6 +114,19 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return bool(self.rpm or self.tpm or self.rpd or self.tpd or self.concurrency)
 
 
+class Thinking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the operator says that a model can do about thinking: a budget in tokens (``min`` to ``max``),
+    named levels, or both; nothing of it means that it cannot think."""
+
+    min: int | None = None
+    max: int | None = None
+    zero_allowed: bool = False
+    """Thinking can be switched off."""
+    dynamic_allowed: bool = False
+    """The model may choose by itself."""
+    levels: tuple[str, ...] = ()
+
+
 class Features(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the operator says that a provider (or one model of it) can do; None means not said."""
 
@@ -124,6 +137,10 @@ class Features(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     multimodal: bool | None = None
     images: bool = False
     """Makes images and nothing else: usable on image routes only."""
+    is_compat: bool = False
+    """A look-alike of its vendor, which takes thinking without a signature back."""
+    thinking: Thinking | None = None
+    """None: as the vendor's model of that name."""
     max_tokens: int | None = None
     """Largest request in tokens (estimated), None or 0 for no bound."""
 

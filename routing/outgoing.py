@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from providers.adapters.abilities import abilities_of
 from providers.adapters.base import Call, Operation
 from providers.adapters.registry import adapter_for
 from providers.translation.codec import Encoded
@@ -96,7 +97,7 @@ def prepare(ask: Ask, candidate: Candidate, now: float, format_: Format | None =
     credential = candidate.credential
     format_ = format_ or format_for(ask, candidate)
     is_passed, is_stream = passes(ask, format_), streams(ask, candidate)
-    capabilities = adapter_for(credential.adapter).capabilities(candidate.model)
+    capabilities = abilities_of(adapter_for(credential.adapter), candidate.model, candidate.features)
     is_switched = is_stream is not ask.parsed.stream
     encoded: Encoded | None = None
     if is_passed:

@@ -310,7 +310,7 @@ def _rules_of(provider: Provider, credential: Credential | None) -> Yaml:
     row = provider if credential is None else credential
     found = {
         "options": row.options,
-        "model_features": row.model_features,
+        "model_features": {name: _features(one) for name, one in row.model_features.items()},
         "aliases": list(_aliases(ModelAlias.objects.filter(provider=provider, credential=credential))),
         "excluded_models": [
             exclusion.pattern
@@ -323,21 +323,24 @@ def _rules_of(provider: Provider, credential: Credential | None) -> Yaml:
 def _aliases(rows: models.QuerySet[ModelAlias]) -> Iterator[Yaml]:
     for index, row in enumerate(rows.order_by("position", "id")):
         options = row.options
-        thinking = options.get("thinking")
         extra = {
             "display-name": row.display_name,
             "force-mapping": row.force_mapping,
             "max-context-length": options.get("context_length"),
-            "is-compat": options.get("is_compat"),
             "input-modalities": options.get("input_modalities"),
             "output-modalities": options.get("output_modalities"),
         }
         item: Yaml = {"name": row.upstream_model, "alias": row.alias, **_said(extra)}
-        if isinstance(thinking, dict):
-            item["thinking"] = {key.replace("_", "-"): value for key, value in thinking.items()}
         if row.position != index:
             item["position"] = row.position
         yield item
+
+
+def _features(features: Yaml) -> Yaml:
+    thinking = features.get("thinking")
+    if not isinstance(thinking, dict):
+        return features
+    return {**features, "thinking": {key.replace("_", "-"): value for key, value in thinking.items()}}
 
 
 def _limits(limits: Yaml) -> Yaml:

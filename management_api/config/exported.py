@@ -72,8 +72,10 @@ def model_features(entry: Fields) -> dict[str, Features]:
     found = {}
     for name, inner in entry.named_mappings("model_features"):
         said: dict[str, Any] = {switch: inner.flag(switch) for switch in _SWITCHES}
-        if inner.flag("images"):
-            said["images"] = True
+        for switch in ("images", "is_compat"):
+            if inner.flag(switch):
+                said[switch] = True
+        said["thinking"] = parts.thinking(inner)
         said["max_tokens"] = inner.integer("max_tokens", 0) or None
         inner.finish()
         found[name] = Features(**said)

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from management_api.config.fields import INT_LIMIT, Fields
-from management_api.config.values import CredentialConfig, ModelConfig, ThinkingConfig
+from management_api.config.values import CredentialConfig, ModelConfig
 from providers.adapters.addresses import check_base_url
-from providers.values import ErrorRule, Features, Limits, RuleAction
+from providers.values import ErrorRule, Features, Limits, RuleAction, Thinking
 
 WEIGHT_LIMIT = 1_000_000
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
@@ -57,28 +57,31 @@ def _model(entry: Fields) -> ModelConfig:
         display_name=entry.text("display-name", limit=200),
         force_mapping=bool(entry.flag("force-mapping")),
         context_length=entry.integer("max-context-length", 0) or None,
-        is_compat=bool(entry.flag("is-compat")),
-        thinking=thinking(entry),
         input_modalities=inputs,
         output_modalities=_modalities(entry, "output-modalities"),
         position=entry.integer("position", 0),
-        features=_features(images=bool(entry.flag("image")), inputs=inputs),
+        features=_features(entry, inputs),
     )
     entry.finish()
     return model
 
 
-def _features(*, images: bool, inputs: tuple[str, ...]) -> Features | None:
-    """What an item's own words mean for the capability filter, None when they say nothing."""
-    features = Features(images=images, vision="image" in inputs if inputs else None)
+def _features(entry: Fields, inputs: tuple[str, ...]) -> Features | None:
+    """What an item's own words mean for what its model can do, None when they say nothing."""
+    features = Features(
+        images=bool(entry.flag("image")),
+        vision="image" in inputs if inputs else None,
+        is_compat=bool(entry.flag("is-compat")),
+        thinking=thinking(entry),
+    )
     return None if features == Features() else features
 
 
-def thinking(entry: Fields) -> ThinkingConfig | None:
+def thinking(entry: Fields) -> Thinking | None:
     inner = entry.mapping("thinking")
     if inner is None:
         return None
-    found = ThinkingConfig(
+    found = Thinking(
         min=inner.integer("min", 0),
         max=inner.integer("max", 0),
         zero_allowed=bool(inner.flag("zero-allowed")),

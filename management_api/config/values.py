@@ -12,16 +12,6 @@ from routing.core.payload import PayloadRules
 from routing.core.table import Fallbacks, Strategy
 
 
-class ThinkingConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a model can do about thinking: a budget in tokens, named levels, or both."""
-
-    min: int | None = None
-    max: int | None = None
-    zero_allowed: bool = False
-    dynamic_allowed: bool = False
-    levels: tuple[str, ...] = ()
-
-
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     """One line of ``models``: ``alias`` is what clients ask for, ``name`` what the provider gets."""
 
@@ -30,29 +20,22 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     display_name: str = ""
     force_mapping: bool = False
     context_length: int | None = None
-    is_compat: bool = False
-    """The provider is a look-alike: thinking without a signature is kept."""
-    thinking: ThinkingConfig | None = None
     input_modalities: tuple[str, ...] = ()
     output_modalities: tuple[str, ...] = ()
     features: Features | None = None
-    """What the capability filter knows of it."""
+    """What it can do, as far as it is said."""
     position: int | None = None
     """Its place in a pool where that is not its place in the list."""
 
     @property
     def options(self) -> dict[str, Any]:
-        """For ``ModelAlias.options``: what lists and translation know of it; without what has its default."""
+        """For ``ModelAlias.options``: what lists show of it; without what has its default."""
         plain = {
             "context_length": self.context_length,
-            "is_compat": self.is_compat,
-            "thinking": msgspec.json.decode(msgspec.json.encode(self.thinking))
-            if self.thinking is not None
-            else None,
             "input_modalities": list(self.input_modalities),
             "output_modalities": list(self.output_modalities),
         }
-        return {name: value for name, value in plain.items() if value or (name == "thinking" and value == {})}
+        return {name: value for name, value in plain.items() if value}
 
 
 class CredentialConfig(msgspec.Struct, frozen=True, kw_only=True):

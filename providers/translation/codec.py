@@ -59,6 +59,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """openai: wants ``reasoning_content`` of earlier turns back (DeepSeek, Kimi)."""
     signatures_required: bool = False
     """gemini 3: the first call of each step must be signed; unsigned ones get the escape value."""
+    keeps_unsigned_thinking: bool = False
+    """claude: a look-alike that verifies no signature and wants its thinking back all the same."""
     call_ids: bool = True
     """gemini: accepts ``id`` on calls and responses."""
 

@@ -42,5 +42,7 @@ def merged(of_model: Features | None, of_provider: Features | None) -> Features 
         code_generation=said("code_generation"),
         multimodal=said("multimodal"),
         images=of_model.images or of_provider.images,
+        is_compat=of_model.is_compat or of_provider.is_compat,
+        thinking=of_model.thinking or of_provider.thinking,
         max_tokens=of_model.max_tokens or of_provider.max_tokens,
     )

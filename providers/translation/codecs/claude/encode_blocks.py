@@ -37,8 +37,9 @@ _IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 class Encoding:
     """What one request gathers while it is encoded: the name map and the list of what was dropped."""
 
-    def __init__(self, name_map: NameMap) -> None:
+    def __init__(self, name_map: NameMap, *, keeps_unsigned_thinking: bool = False) -> None:
         self.names = name_map
+        self.keeps_unsigned_thinking = keeps_unsigned_thinking
         self._dropped: dict[str, None] = {}
 
     def drop(self, what: str) -> None:
@@ -118,11 +119,13 @@ def _drop_signature(signature: Signature | None, where: str, encoding: Encoding)
 
 
 def _reasoning(part: Reasoning, where: str, encoding: Encoding) -> list[Block]:
-    """Thinking goes back complete and unchanged, or not at all."""
+    """Thinking goes back complete and unchanged, or not at all; to a look-alike also unsigned."""
     if part.redacted is not None and part.redacted.issuer is Format.CLAUDE:
         return [{"type": "redacted_thinking", "data": part.redacted.value}]
     if part.signature is not None and part.signature.issuer is Format.CLAUDE:
         return [{"type": "thinking", "thinking": part.text, "signature": part.signature.value}]
+    if encoding.keeps_unsigned_thinking and part.text:
+        return [{"type": "thinking", "thinking": part.text, "signature": ""}]
     encoding.drop(f"{where}.reasoning")
     return []
 

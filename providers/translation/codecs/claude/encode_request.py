@@ -28,7 +28,7 @@ _MID_SYSTEM_BETA = "mid-conversation-system-2026-04-07"
 def encode_request(request: Request, model: str, capabilities: Capabilities) -> Encoded:
     """The request body for ``model``. Raises Untranslatable; the arguments are not changed."""
     _check(request)
-    encoding = Encoding(build_names(request))
+    encoding = Encoding(build_names(request), keeps_unsigned_thinking=capabilities.keeps_unsigned_thinking)
     system, messages = encode_messages(request, capabilities, encoding)
     tools = encode_tools(request, capabilities, encoding)
     thinking = encode_reasoning(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from management_api.config.values import ThinkingConfig
-from providers.values import ErrorRule, Features, Limits, RuleAction
+from providers.values import ErrorRule, Features, Limits, RuleAction, Thinking
 from tests.unit.management_api.config.reading import accepted, only, read, warned
 
 
@@ -60,12 +59,14 @@ def test_what_an_item_of_models_may_say():
         "input-modalities: [Text, text], output-modalities: [image], "
         "thinking: {min: 1, max: 2, zero-allowed: true, levels: [LOW, high]}}\n"
     ).models
-    assert model.thinking == ThinkingConfig(min=1, max=2, zero_allowed=True, levels=("low", "high"))
-    assert model.features == Features(images=True, vision=False)
+    assert model.features == Features(
+        images=True,
+        vision=False,
+        is_compat=True,
+        thinking=Thinking(min=1, max=2, zero_allowed=True, levels=("low", "high")),
+    )
     assert model.options == {
         "context_length": 9,
-        "is_compat": True,
-        "thinking": {"min": 1, "max": 2, "zero_allowed": True, "levels": ["low", "high"]},
         "input_modalities": ["text"],
         "output_modalities": ["image"],
     }
