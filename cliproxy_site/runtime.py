@@ -102,7 +102,10 @@ class Runtime:
         )
         self._keep(Discovery(self._client).run(), "discovery")
         if settings.CONFIG_FILE:
-            self._keep(ConfigWatcher(Path(settings.CONFIG_FILE)).run(), "config-watcher")
+            self._keep(
+                ConfigWatcher(Path(settings.CONFIG_FILE), committed=self._live.look_again).run(),
+                "config-watcher",
+            )
         self._keep(Retention().run(), "retention")
         self._logins = Logins(self._client, self._live)
         self._keep(self._logins.refresher.run(), "token-refresh")

@@ -8,10 +8,12 @@ is new. Some network file systems report nothing, so the file is also looked at 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -54,13 +56,19 @@ class ConfigWatcher:
     """Keeps the database at what the file says. Errors keep the configuration that is in force.
 
     ``applied`` is what ``load_and_apply`` returned; without it the file is applied when ``run`` begins.
+    ``committed`` is called in the watcher's thread when a change stands in the database.
     """
 
     def __init__(
-        self, path: Path, applied: GatewayConfig | None = None, environ: Mapping[str, str] | None = None
+        self,
+        path: Path,
+        applied: GatewayConfig | None = None,
+        environ: Mapping[str, str] | None = None,
+        committed: Callable[[], None] = lambda: None,
     ) -> None:
         self._path = path.absolute()
         self._environ = environ
+        self._committed = committed
         self._config = applied
         self._warned = ""
         self._seen = applied.content_hash if applied else ""
@@ -118,6 +126,9 @@ class ConfigWatcher:
             # Not marked as seen: the next look tries again.
             self._fail(f"{self._path.name} is not applied yet: {type(error).__name__}")
             return
+        if changes:
+            with contextlib.suppress(TimeoutError):  # a busy process takes the change over with its next poll
+                self._committed()
         if changes or self._config:
             # Without either, this is the first look after ``serve`` applied and reported the same content.
             startup.report(self._path.name, changes, warnings(problems))
@@ -156,13 +167,21 @@ class ConfigWatcher:
 
 
 class _OnlyPaths:
-    """A filter for ``awatch``: the database may lie in the same folder and change all the time."""
+    """A filter for ``awatch``: the database or a log may lie in the same folder and change all the time.
+
+    Then ``awatch`` never times out, so other files count too once LOOK_INTERVAL_S is over.
+    """
 
     def __init__(self, paths: tuple[Path, ...]) -> None:
         self._paths = frozenset(os.fspath(path) for path in paths)
+        self._passed = time.monotonic()
 
     def __call__(self, change: Change, path: str) -> bool:
-        return path in self._paths
+        now = time.monotonic()
+        if path not in self._paths and now - self._passed < LOOK_INTERVAL_S:
+            return False
+        self._passed = now
+        return True
 
 
 def places_of(path: Path) -> tuple[Path, ...]:
