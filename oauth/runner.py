@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 import msgspec
 from django.db import DatabaseError, connections
 
-from oauth import attempts
+from oauth import attempts, proxies
 from oauth.driver import Driver, Listener, own_client
 from oauth.flows.base import Callback, Flow, Grant, OpenPage, ShowCode, SlowedDown
 from oauth.flows.channel import Channel
@@ -79,7 +79,6 @@ class LoginRunner:
         self._watchers: dict[uuid.UUID, set[Callable[[], None]]] = {}
         self._thread: threading.Thread | None = None
         self._client: UpstreamClient | None = None
-        self._driver: Driver | None = None
         self._ended: deque[_Job] = deque(maxlen=MOST_AT_ONCE)
         """A job may end before anybody waits for it."""
 
@@ -160,7 +159,7 @@ class LoginRunner:
         if self._loop is None or self._pid != os.getpid():
             self._loop = asyncio.new_event_loop()
             self._pid = os.getpid()
-            self._client = self._driver = None  # connections belong to one loop
+            self._client = None  # its connections belong to one loop
             self._thread = threading.Thread(
                 target=_serve_loop, args=(self._loop,), name="logins-loop", daemon=True
             )
@@ -171,10 +170,10 @@ class LoginRunner:
     async def _run(self, job: _Job) -> None:
         job.task = asyncio.current_task()
         try:
-            if self._driver is None:
+            if self._client is None:
                 self._client = own_client()
-                self._driver = Driver(self._client)
-            grant = await self._driver.run(job.order.flow, job)
+            driver = Driver(self._client, proxy_url=await self.in_database(proxies.default_proxy))
+            grant = await driver.run(job.order.flow, job)
             order = job.order
             await self.in_database(lambda: attempts.complete(order.attempt_id, order.channel, grant))
         except asyncio.CancelledError:

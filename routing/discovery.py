@@ -98,10 +98,18 @@ def waiting() -> list[tuple[int, CredentialEntry]]:
         try:
             if adapter_for(provider.adapter).in_process:
                 continue
-            found.append((provider.pk, entry_of(credential, proxy)))
+            entry = entry_of(credential, proxy)
+            if credential.kind == "oauth" and _is_ended(entry):
+                continue  # it is renewed first; a refusal now would say nothing
+            found.append((provider.pk, entry))
         except (SecretsError, UnknownAdapter):
             continue  # the table builder reports it
     return found
+
+
+def _is_ended(entry: CredentialEntry) -> bool:
+    end = entry.secret_expires_at
+    return not entry.secret or (end is not None and end <= datetime.now(UTC).timestamp())
 
 
 def store(provider_id: int, credential_id: int, result: ProbeResult) -> None:

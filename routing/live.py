@@ -20,7 +20,7 @@ from django.db import Error, close_old_connections, connections
 
 from providers.models import Credential, CredentialCooldown, CredentialHealth
 from providers.values import RefusalKind
-from routing import revision, table
+from routing import revision, table, timeline
 from routing.core import quota
 from routing.core.cooldown import Cooldown
 from routing.core.table import EMPTY, RoutingTable
@@ -207,15 +207,15 @@ def write_cooldowns(news: News) -> None:
     now = datetime.now(UTC)
     for credential_id, rest in news.ended:
         rows = CredentialCooldown.objects.filter(credential_id=credential_id, model=rest.model)
-        rows.filter(since__lte=_moment(rest.since)).delete()
+        timeline.note_ended(rows.filter(since__lte=_moment(rest.since)), now)
     known = set(Credential.objects.filter(pk__in=news.running).values_list("pk", flat=True))
     for credential_id in known:
         wanted = news.running[credential_id]
         rows = CredentialCooldown.objects.filter(credential_id=credential_id)
-        rows.filter(until__lte=now).delete()
+        timeline.note_ended(rows.filter(until__lte=now), now)
         if credential_id in news.proved:
             older = rows.filter(since__lt=_moment(news.began_at))
-            older.exclude(model__in=[rest.model for rest in wanted]).delete()
+            timeline.note_ended(older.exclude(model__in=[rest.model for rest in wanted]), now)
         for rest in wanted:
             _write(credential_id, rest)
         broken = next((rest for rest in wanted if not (rest.is_quota or rest.is_transient)), None)
@@ -238,6 +238,8 @@ def _write(credential_id: int, rest: Cooldown) -> None:
     )
     same = CredentialCooldown.objects.filter(credential_id=credential_id, model=rest.model)
     columns = {name: getattr(row, name) for name in ("cause", "message", "status", "since", "until")}
+    if not same.filter(until__gte=row.until).exists():
+        timeline.note_cooldown(row)
     if not same.filter(until__lte=row.until).update(**columns):
         # None is there, or one that lasts longer: then the insert is passed over.
         CredentialCooldown.objects.bulk_create([row], ignore_conflicts=True)
