@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from providers import secrets
@@ -11,11 +13,14 @@ from providers.models import Credential, Provider
 from providers.values import CoolingLadder, CredentialEntry, ErrorRule, Features, Format, Limits
 
 
-def entry_of(credential: Credential, default_proxy: str = "") -> CredentialEntry:
+def entry_of(
+    credential: Credential, default_proxy: str = "", switches: Mapping[str, object] | None = None
+) -> CredentialEntry:
     """``credential`` (its provider loaded) as an immutable entry.
 
-    A credential's own value wins over the provider's; headers are merged by name. ``default_proxy`` is
-    the gateway's. Raises SecretsError when a secret cannot be opened, UnknownAdapter for an unknown kind.
+    A credential's own value wins over the provider's; headers are merged by name. ``default_proxy`` and
+    ``switches`` (options of adapters that hold for all) are the gateway's. Raises SecretsError when a
+    secret cannot be opened, UnknownAdapter for an unknown kind.
     """
     provider = credential.provider
     adapter = adapter_for(provider.adapter)
@@ -53,7 +58,7 @@ def entry_of(credential: Credential, default_proxy: str = "") -> CredentialEntry
         weight=credential.weight,
         request_retry=retry,
         disable_cooling=cooling,
-        options={**provider.options, **credential.options},
+        options={**(switches or {}), **provider.options, **credential.options},
         channel=credential.channel or (login.channel if login is not None else ""),
         account={
             str(name): str(value)

@@ -69,6 +69,7 @@ def build() -> RoutingTable:
     draft = _Draft(settings.force_model_prefix)
     rules = _RulesByOwner(aliases, exclusions)
     default_proxy = _revealed(settings_row.proxy_token)
+    draft.switches = _switches(settings)
     for credential in credentials:
         draft.add(credential, rules, default_proxy)
     return RoutingTable(
@@ -138,6 +139,11 @@ def _settings(row: GatewaySettings) -> RouteSettings:
     )
 
 
+def _switches(settings: RouteSettings) -> dict[str, object]:
+    """Options of adapters that the gateway's settings turn on for every credential."""
+    return {"inject-x-search": True} if settings.xai_x_search else {}
+
+
 def _client(key: ClientKey) -> ClientEntry:
     limits = read(key, "limits", Limits, Limits())
     return ClientEntry(
@@ -195,12 +201,13 @@ class _Draft:
         self.open_prefixes: dict[str, list[OpenOffer]] = defaultdict(list)
         self.open_offers: list[OpenOffer] = []
         self.hidden: dict[str, list[Rejection]] = defaultdict(list)
+        self.switches: dict[str, object] = {}
 
     def add(self, credential: Credential, rules: _RulesByOwner, default_proxy: str) -> None:
         provider = credential.provider
         try:
             adapter = adapter_for(provider.adapter)
-            entry = entry_of(credential, default_proxy)
+            entry = entry_of(credential, default_proxy, self.switches)
         except (SecretsError, UnknownAdapter) as error:
             logger.error("credential %s of %s cannot be used: %s", credential.pk, provider.key, error)
             return

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from providers.adapters import limits, model_lists, refusals
+from providers.adapters import bodies, limits, model_lists, refusals
 from providers.adapters.base import Adapter, Call, CatalogueModel, Operation, UpstreamRequest
 from providers.adapters.claude_models import CLAUDE_FAMILIES, CLAUDE_IDS, CLAUDE_MAPPINGS, catalogue_of
 from providers.adapters.headers import USER_AGENT, call_headers, custom_headers, merge_headers
@@ -57,7 +57,7 @@ class Claude(Adapter):
                 {"anthropic-beta": betas} if betas else {},
                 custom_headers(call.credential, dict(call.client_headers)),
             ),
-            body=call.body,
+            body=_with_system_first(call) if _moves_system(call) else call.body,
         )
 
     def models_request(self, credential: CredentialEntry) -> UpstreamRequest | None:
@@ -114,6 +114,38 @@ class Claude(Adapter):
             return plain | {"x-api-key": secret}
         # Look-alikes read either header, and none refuses the other.
         return plain | {"x-api-key": secret, "authorization": f"Bearer {secret}"}
+
+
+def _moves_system(call: Call) -> bool:
+    return call.credential.options.get("rebuild-mid-system-message") is True and b'"system"' in call.body
+
+
+def _with_system_first(call: Call) -> bytes:
+    """The body with the system messages from inside the conversation behind the system prompt, for servers
+    that know them only there (option ``rebuild-mid-system-message``)."""
+    members = bodies.members_of(call.body)
+    messages = bodies.objects_of(members, "messages")
+    if messages is None:
+        return call.body
+    moved = [message for message in messages if message.get("role") == "system"]
+    if not moved:
+        return call.body
+    system = bodies.value_of(members, "system")
+    blocks = [
+        block
+        for content in (system, *(message.get("content") for message in moved))
+        for block in _blocks(content)
+    ]
+    bodies.put(members, "system", blocks)
+    bodies.put(members, "messages", [message for message in messages if message.get("role") != "system"])
+    return bodies.written(members)
+
+
+def _blocks(content: object) -> list[object]:
+    """Content as blocks: a text is one of them."""
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}] if content else []
+    return list(content) if isinstance(content, list) else []
 
 
 def _base_of(credential: CredentialEntry, default: str) -> str:

@@ -1,11 +1,16 @@
 """Any server that speaks Chat Completions: vLLM, Ollama, llama.cpp, LM Studio, an aggregator, a gateway.
 
 Few of them have the Responses API as well; the option ``speaks-responses`` says that this one does, and
-``legacy-completions`` whether it has ``/completions``.
+``legacy-completions`` whether it has ``/completions``. Few take ``prompt_cache_key``, and some refuse what
+they do not know: it goes out only with the option ``support-prompt-cache-key``.
 """
 
 from __future__ import annotations
 
+import msgspec
+
+from providers.adapters import bodies
+from providers.adapters.base import Call, UpstreamRequest
 from providers.adapters.openai import OPENAI_FAMILIES
 from providers.adapters.openai_compatible import OpenAICompatible
 from providers.values import CredentialEntry, Format
@@ -30,3 +35,16 @@ class OpenAICompatibility(OpenAICompatible):
         if credential.options.get("speaks-responses") is True:
             return (Format.OPENAI, Format.RESPONSES)
         return (Format.OPENAI,)
+
+    def request(self, call: Call) -> UpstreamRequest:
+        if call.credential.options.get("support-prompt-cache-key") is True or _CACHE_KEY not in call.body:
+            return super().request(call)
+        members = bodies.members_of(call.body)
+        dropped = bodies.drop(members, "prompt_cache_key")
+        if not dropped:
+            return super().request(call)
+        made = super().request(msgspec.structs.replace(call, body=bodies.written(members)))
+        return msgspec.structs.replace(made, dropped=(*made.dropped, *dropped))
+
+
+_CACHE_KEY = b'"prompt_cache_key"'

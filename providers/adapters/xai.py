@@ -46,6 +46,26 @@ def _model(model_id: str, context: int, levels: tuple[str, ...] = ()) -> Catalog
     )
 
 
+def _searching(call: Call) -> Call:
+    """``call`` with xAI's own search among its tools, where it generates in the Responses format."""
+    if call.format is not Format.RESPONSES or call.operation is not Operation.GENERATE:
+        return call
+    members = bodies.members_of(call.body)
+    tools = bodies.value_of(members, "tools") or []
+    if not members or not isinstance(tools, list) or any(_is_x_search(tool) for tool in tools):
+        return call
+    bodies.put(members, "tools", [*tools, {"type": "x_search"}])
+    choice = bodies.value_of(members, "tool_choice")
+    if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
+        allowed = [*(choice.get("tools") or []), {"type": "x_search"}]
+        bodies.put(members, "tool_choice", {**choice, "tools": allowed})
+    return msgspec.structs.replace(call, body=bodies.written(members))
+
+
+def _is_x_search(tool: object) -> bool:
+    return isinstance(tool, dict) and tool.get("type") == "x_search"
+
+
 class XAI(OpenAICompatible):
     """Errors are often flat: ``{"code": "…", "error": "…"}``. 403 ``bad-credentials`` is a wrong key."""
 
@@ -75,7 +95,11 @@ class XAI(OpenAICompatible):
         return ("codex", *names) if format_ is Format.RESPONSES else names
 
     def formats(self, credential: CredentialEntry, model: str = "") -> tuple[Format, ...]:
-        return (Format.RESPONSES,) if credential.channel else super().formats(credential, model)
+        if credential.channel:
+            return (Format.RESPONSES,)
+        if credential.options.get("speaks-responses") is True:
+            return (Format.OPENAI, Format.RESPONSES)
+        return super().formats(credential, model)
 
     def only_streams(self, credential: CredentialEntry, operation: Operation, model: str) -> bool:
         return bool(credential.channel) and operation is Operation.GENERATE
@@ -88,6 +112,8 @@ class XAI(OpenAICompatible):
 
     def request(self, call: Call) -> UpstreamRequest:
         credential = call.credential
+        if credential.options.get("inject-x-search") is True:
+            call = _searching(call)
         if not credential.channel:
             return super().request(call)
         if call.format is Format.OPENAI:  # no generation: images, videos and their like
