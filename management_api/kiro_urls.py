@@ -10,4 +10,5 @@ urlpatterns = [
     path("start", kiro.start),
     path("status", kiro.KiroStatus.as_view()),
     path("import", kiro.KiroImport.as_view()),
+    path("refresh", kiro.KiroRefresh.as_view()),
 ]

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
+from management_api.viewsets.auth_files import (
+    AuthFileDownload,
+    AuthFileFields,
+    AuthFileModels,
+    AuthFiles,
+    AuthFileStatus,
+    Sessions,
+    VertexImport,
+)
 from management_api.viewsets.base import Unknown
 from management_api.viewsets.document import OpenApiDocument
 from management_api.viewsets.explain import ExplainRoute
@@ -12,6 +21,13 @@ from management_api.viewsets.logins import AuthStatus, AuthUrl, OAuthCallback, O
 urlpatterns = [
     path("openapi.json", OpenApiDocument.as_view()),
     path("route/explain", ExplainRoute.as_view()),
+    path("auth-files", AuthFiles.as_view()),
+    path("auth-files/download", AuthFileDownload.as_view()),
+    path("auth-files/models", AuthFileModels.as_view()),
+    path("auth-files/status", AuthFileStatus.as_view()),
+    path("auth-files/fields", AuthFileFields.as_view()),
+    path("sessions", Sessions.as_view()),
+    path("vertex/import", VertexImport.as_view()),
     path("<str:name>-auth-url", AuthUrl.as_view()),
     path("get-auth-status", AuthStatus.as_view()),
     path("oauth-callback", OAuthCallback.as_view()),

@@ -159,13 +159,13 @@ def _stored(entry: FileEntry, file: CredentialFile | None, credential: Credentia
         column: value
         for key, column in KEY_COLUMNS.items()
         if key in said
-        for value in (_sealed(column, entry.columns[column]),)
+        for value in (sealed(column, entry.columns[column]),)
     }
     if columns.get("label") == "":
         del columns["label"]
     if columns:
         Credential.objects.filter(pk=found.pk).update(**columns)
-    _replace_rules(found, entry)
+    replace_rules(found, entry)
     found.refresh_from_db()
     return found
 
@@ -198,11 +198,11 @@ def _settings_before(file: CredentialFile) -> frozenset[str]:
         return frozenset()
 
 
-def _sealed(column: str, value: Any) -> Any:
+def sealed(column: str, value: Any) -> Any:
     return SEALS[column](value) if column in SEALS else value
 
 
-def _replace_rules(credential: Credential, entry: FileEntry) -> None:
+def replace_rules(credential: Credential, entry: FileEntry) -> None:
     """Aliases and exclusions of this one login, where the file says something of them."""
     extras = entry.grant.file_extras
     owner = {"channel": entry.channel.key, "credential": credential}

@@ -18,11 +18,11 @@ from rest_framework.response import Response
 from management_api.errors import ManagementError
 from management_api.viewsets.base import ManagementView
 from management_api.viewsets.logins import beginner_of
-from oauth import attempts, kiro_start, login_pages, logins
+from oauth import attempts, kiro_start, login_actions, login_pages, logins
 from oauth.flows.callback import is_state
 from oauth.flows.errors import OAuthError
 from oauth.flows.registry import channel_for
-from oauth.models import AttemptStatus
+from oauth.models import AttemptStatus, OAuthToken
 from oauth.runner import RUNNER
 from providers.models import Credential
 
@@ -122,6 +122,27 @@ class KiroImport(KiroView):
             return _refused(found.error or "Kiro did not answer in time.", 400 if is_theirs else 500)
         name = channel.file_name(found.credential.oauth_token.grant())
         return Response({"success": True, "message": "The token was imported.", "fileName": name})
+
+
+class KiroRefresh(KiroView):
+    """Renews every Kiro login now."""
+
+    def post(self, request: Request) -> Response:
+        ids = OAuthToken.objects.filter(channel="kiro").values("credential_id")
+        rows = Credential.objects.filter(pk__in=ids, enabled=True)
+        outcomes = login_actions.refresh(rows)
+        if not outcomes:
+            return _refused("There is no Kiro account to refresh.", 400)
+        warnings = [f"{outcome.label}: {outcome.message}" for outcome in outcomes if not outcome.ok]
+        count = len(outcomes) - len(warnings)
+        if not count:
+            return _refused("; ".join(warnings), 400)
+        answer: dict[str, Any] = {
+            "success": True,
+            "message": f"{count} of {len(outcomes)} Kiro accounts refreshed.",
+            "refreshedCount": count,
+        }
+        return Response(answer | ({"warnings": warnings} if warnings else {}))
 
 
 def _refused(error: str, status: int) -> Response:

@@ -157,3 +157,13 @@ def test_kiros_start_link_for_a_person(admin: Person, vendor: Vendor):
     refused = admin.get("/v0/oauth/kiro/start")
     assert refused.status_code == 500
     assert refused.json()["error"]
+
+
+def test_every_kiro_login_is_renewed_by_key(logins: Gateway, vendor: Vendor, admin: Person):
+    attempt = admin.connect()
+    vendor.allow(attempt.user_code())
+    attempt.end()
+    answer = httpx.post(f"{logins.url}/v0/oauth/kiro/refresh", headers=KEY, timeout=20).json()
+    assert answer["success"] is True
+    assert answer["refreshedCount"] >= 1
+    assert "canary" not in str(answer)
