@@ -247,6 +247,9 @@ class RoutingTable(msgspec.Struct, frozen=True, kw_only=True):
     """Any id that nobody registered goes to these."""
     hidden: dict[str, tuple[Rejection, ...]] = {}
     """Ids that would be registered but for an exclusion, a switch or a prefix rule."""
+    has_features: bool = True
+    """Whether an operator says of anybody what it can do: else requests are not looked at for what they
+    need."""
     newest: tuple[str, ...] = ()
     """Registered ids that ``auto`` may stand for, the newest first."""
     settings: RouteSettings = RouteSettings()

@@ -34,6 +34,7 @@ from routing.proxy.keepalive import EVENTS, while_telling, with_comments
 from routing.proxy.limits import Holds
 from routing.proxy.passed_headers import passed_headers
 from routing.proxy.presence import Presence
+from routing.proxy.query import query_for
 from routing.proxy.record import Record
 from routing.proxy.trials import Trials
 from routing.proxy.wire import (
@@ -62,6 +63,8 @@ class Exchange:
     """Serves one generation request. Make one per request and ``run`` it once."""
 
     attempt_kind = Attempt
+    execution = ""
+    """Names the WebSocket session on which the request came."""
 
     def __init__(
         self, gateway: Gateway, scope: Scope, receive: Receive, send: Send, endpoint: Endpoint
@@ -82,6 +85,7 @@ class Exchange:
         )
         self._holds = Holds(gateway.state, gateway.clock)
         self._trials = Trials(gateway, self._record, self._holds, self._says_of_credential)
+        self._wanted: tuple[ParsedBody, RouteQuery] | None = None
         self._detour = ""
         """The registered id that is asked in place of the client's: a fallback."""
         self._upstream_headers: dict[str, str] = {}
@@ -163,7 +167,10 @@ class Exchange:
         return bound(resolution, parsed, bound_by) if bound_by else resolution
 
     def _query_for(self, table: RoutingTable, parsed: ParsedBody) -> RouteQuery:
-        return RouteQuery(model=self._detour or parsed.model, stream=parsed.stream)
+        if self._wanted is None or self._wanted[0] is not parsed:
+            self._wanted = parsed, query_for(table, parsed, self._headers, self.execution)
+        query = self._wanted[1]
+        return msgspec.structs.replace(query, model=self._detour) if self._detour else query
 
     def _first_resolution(self, table: RoutingTable, client: ClientEntry, parsed: ParsedBody) -> Resolution:
         """As ``_resolve``, or of a fallback where nobody can do what is asked."""

@@ -40,7 +40,7 @@ from routing.proxy.exchange import own_query, request_id
 from routing.proxy.gateway import Gateway
 from routing.proxy.intake import too_large
 from routing.proxy.realtime import KEY_PROTOCOL, refuse
-from routing.proxy.responses import Continuation, Memory, ResponsesExchange
+from routing.proxy.responses import Continuation, ResponsesExchange
 from routing.proxy.wire import Message, Scope, Send, client_headers, error_info
 
 logger = logging.getLogger("routing.proxy")
@@ -91,6 +91,8 @@ class Lane:
     def __init__(self, memory: RecentResponses) -> None:
         self.waiting: deque[_Create] = deque()
         self.task: asyncio.Task[None] | None = None
+        self.execution = os.urandom(8).hex()
+        """Names the lane's conversation where nothing surer does (routing/core/affinity.py)."""
         self._memory = memory
         self._fields: dict[str, msgspec.Raw] = {}
         self._last_id = ""
@@ -261,7 +263,7 @@ class Turn:
         self,
         gateway: Gateway,
         scope: Scope,
-        memory: Memory,
+        memory: Lane,
         body: bytes,
         say: Callable[[str], Awaitable[None]],
     ) -> None:
@@ -276,6 +278,7 @@ class Turn:
             gateway, {**scope, "method": "POST"}, self._receive, self._answer, POSTS["/v1/responses"]
         )
         self._exchange.memory = memory
+        self._exchange.execution = memory.execution
 
     async def run(self) -> None:
         await self._exchange.run()

@@ -1,0 +1,61 @@
+"""What routing needs to know of a request, read from its bytes and headers without decoding the whole.
+
+Session keys are looked for only where conversations are kept together, abilities only where an operator
+restricted some: on most gateways this costs nothing.
+"""
+
+from __future__ import annotations
+
+import re
+
+from providers.translation.passthrough import ParsedBody, is_set
+from routing.core.affinity import session_keys
+from routing.core.query import RouteQuery
+from routing.core.table import RoutingTable
+
+BYTES_PER_TOKEN = 4
+"""Of English text and JSON: the usual rule of thumb."""
+_IMAGE = re.compile(
+    rb'"type"\s*:\s*"(?:image|image_url|input_image)"|"mime_?[tT]ype"\s*:\s*"image/', re.DOTALL
+)
+"""How the four formats mark a picture among the parts of a message. Inside a text the quotes are escaped."""
+_ENCODED = re.compile(rb"[A-Za-z0-9+/]{1000,}={0,2}")
+"""Pictures and files inside the body: they are not read as text, so they do not count as tokens."""
+
+
+def query_for(
+    table: RoutingTable, parsed: ParsedBody, headers: dict[str, str], execution: str = ""
+) -> RouteQuery:
+    """``execution`` names the WebSocket session on which the request came."""
+    keys: tuple[str, ...] = ()
+    if table.settings.session_affinity:
+        keys = session_keys(headers, parsed.fields, execution)
+    if not table.has_features:
+        return RouteQuery(
+            model=parsed.model,
+            stream=parsed.stream,
+            session_keys=keys,
+            wants_websocket=bool(execution),
+        )
+    return RouteQuery(
+        model=parsed.model,
+        stream=parsed.stream,
+        needs_functions=_has_tools(parsed),
+        needs_vision=_IMAGE.search(parsed.raw) is not None,
+        input_tokens=estimated_tokens(parsed.raw),
+        session_keys=keys,
+        wants_websocket=bool(execution),
+    )
+
+
+def _has_tools(parsed: ParsedBody) -> bool:
+    return any(
+        is_set(parsed.fields, name) and bytes(parsed.fields[name]).strip() != b"[]"
+        for name in ("tools", "functions")
+    )
+
+
+def estimated_tokens(body: bytes) -> int:
+    """About how many tokens a request has, from its size without what is encoded in it."""
+    encoded = sum(found.end() - found.start() for found in _ENCODED.finditer(body))
+    return (len(body) - encoded) // BYTES_PER_TOKEN
