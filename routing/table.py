@@ -1,14 +1,13 @@
 """Database rows -> one immutable RoutingTable.
 
-Order of transformations for a key-based credential (``docs/routing.md``): aliases give the visible ids,
-exclusions are tested against these, the prefix comes last. Runs off the event loop: it reads the database.
+What each credential offers is decided in ``routing/listings.py``; here come the switches, the prefix and the
+order of offers. Runs off the event loop: it reads the database.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 import msgspec
@@ -21,14 +20,16 @@ from providers.adapters.base import Adapter, CatalogueModel
 from providers.adapters.registry import UnknownAdapter, adapter_for
 from providers.entries import entry_of
 from providers.json_columns import read
-from providers.models import Credential, Origin, Provider
+from providers.models import Credential, Provider
 from providers.secrets import SecretsError
 from providers.values import CredentialEntry, ErrorRule, Limits
 from routing import revision
 from routing.amp_rows import amp_settings
-from routing.core.exclusions import first_match
+from routing.core.capability import merged
 from routing.core.payload import PayloadRules
+from routing.core.resolve import upstream_suffix
 from routing.core.table import (
+    Candidate,
     ClientEntry,
     Fallbacks,
     Offer,
@@ -40,7 +41,16 @@ from routing.core.table import (
     Spent,
     Strategy,
 )
-from routing.models import ClientKey, GatewaySettings, ModelAlias, ModelExclusion
+from routing.listings import Listing, Rules, is_closed, listings_of_key, listings_of_login
+from routing.models import (
+    ChannelAlias,
+    ChannelExclusion,
+    ClientKey,
+    GatewaySettings,
+    ModelAlias,
+    ModelExclusion,
+)
+from routing.prices import price_of
 from routing.provider_rows import provider_entries
 
 logger = logging.getLogger("routing.table")
@@ -63,19 +73,25 @@ def build() -> RoutingTable:
         aliases = list(ModelAlias.objects.order_by("position", "id"))
         exclusions = list(ModelExclusion.objects.all())
         providers = list(Provider.objects.all())
+        channel_aliases = list(ChannelAlias.objects.order_by("position", "id"))
+        channel_exclusions = list(ChannelExclusion.objects.all())
         keys = list(ClientKey.objects.all())
         spent_rows = list(QuotaReading.objects.filter(is_exhausted=True))
     settings = _settings(settings_row)
-    draft = _Draft(settings.force_model_prefix)
-    rules = _RulesByOwner(aliases, exclusions)
+    draft = _Draft(settings, frozenset(settings_row.channels_without_aliases))
+    rules = Rules(aliases, exclusions, channel_aliases, channel_exclusions)
     default_proxy = _revealed(settings_row.proxy_token)
     draft.switches = _switches(settings)
     for credential in credentials:
         draft.add(credential, rules, default_proxy)
+    models = draft.models()
     return RoutingTable(
         revision=number,
         clients={key.digest: _client(key) for key in keys},
-        models=draft.models(),
+        models=models,
+        newest=_newest_first(models),
+        has_features=draft.has_features,
+        credentials=draft.credentials,
         amp=amp_settings(),
         providers=provider_entries(providers, credentials),
         open_prefixes={prefix: tuple(offers) for prefix, offers in draft.open_prefixes.items()},
@@ -157,100 +173,140 @@ def _client(key: ClientKey) -> ClientEntry:
     )
 
 
-class _RulesByOwner:
-    """Aliases and exclusions, found by the credential or the provider that they hold for."""
-
-    def __init__(self, aliases: Iterable[ModelAlias], exclusions: Iterable[ModelExclusion]) -> None:
-        self._aliases: defaultdict[tuple[str, int], list[ModelAlias]] = defaultdict(list)
-        self._patterns: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
-        for alias in aliases:
-            self._aliases[_owner(alias)].append(alias)
-        for exclusion in exclusions:
-            self._patterns[_owner(exclusion)].append(exclusion.pattern)
-
-    def aliases(self, credential: Credential) -> list[ModelAlias]:
-        return self._aliases["credential", credential.pk] + self._aliases["provider", credential.provider_id]
-
-    def patterns(self, credential: Credential) -> tuple[str, ...]:
-        own = self._patterns["credential", credential.pk]
-        return tuple(own + self._patterns["provider", credential.provider_id])
-
-
-def _owner(row: ModelAlias | ModelExclusion) -> tuple[str, int]:
-    if row.credential_id is not None:
-        return "credential", row.credential_id
-    return "provider", row.provider_id
-
-
-class _Listing(msgspec.Struct, frozen=True, kw_only=True):
-    """One visible id of one credential, before exclusions and prefix."""
-
-    id: str
-    members: tuple[str, ...]
-    force_mapping: bool = False
-    model: CatalogueModel
-
-
 class _Draft:
     """The table under construction: credentials are added one by one."""
 
-    def __init__(self, force_prefix: bool) -> None:
-        self._force_prefix = force_prefix
+    def __init__(self, settings: RouteSettings, without_aliases: frozenset[str]) -> None:
+        self._settings = settings
+        self._without_aliases = without_aliases
         self._offers: dict[str, list[Offer]] = defaultdict(list)
         self._described: dict[str, CatalogueModel] = {}
+        self._of_keys: dict[tuple[object, ...], tuple[object, list[Listing]]] = {}
+        """What keys of one provider offer, by the rules that hold for them: mostly the same for all."""
         self.open_prefixes: dict[str, list[OpenOffer]] = defaultdict(list)
         self.open_offers: list[OpenOffer] = []
         self.hidden: dict[str, list[Rejection]] = defaultdict(list)
         self.switches: dict[str, object] = {}
+        self.credentials: dict[int, CredentialEntry] = {}
+        self.has_features = False
 
-    def add(self, credential: Credential, rules: _RulesByOwner, default_proxy: str) -> None:
+    def add(self, credential: Credential, rules: Rules, default_proxy: str) -> None:
         provider = credential.provider
         try:
             adapter = adapter_for(provider.adapter)
-            entry = entry_of(credential, default_proxy, self.switches)
+            entry = self._entry(credential, default_proxy)
         except (SecretsError, UnknownAdapter) as error:
             logger.error("credential %s of %s cannot be used: %s", credential.pk, provider.key, error)
             return
-        aliases = rules.aliases(credential)
-        patterns = rules.patterns(credential)
-        is_closed = _is_closed(credential, aliases)
-        listings = list(_listings(provider, adapter, entry, aliases, is_closed=is_closed))
+        why_out = _why_out(credential)
+        if why_out is None:
+            self.credentials[entry.id] = entry
+        aliases, patterns = rules.aliases(credential), rules.patterns(credential)
+        closed = is_closed(credential, aliases)
+        if entry.channel:
+            patterns += rules.channel_patterns(entry.channel, credential)
+            listings = listings_of_login(
+                provider,
+                adapter,
+                adapter.known_models(entry),
+                aliases,
+                rules.channel_aliases(entry.channel, credential),
+                patterns,
+                closed=closed,
+                with_defaults=entry.channel not in self._without_aliases,
+            )
+        else:
+            listings = self._listings_of_key(credential, entry, adapter, aliases, patterns, closed=closed)
+        described = _Described(provider, adapter)
         for listing in listings:
-            self._list(entry, adapter, listing, credential, patterns)
-        if _why_out(credential) is None and not is_closed:
+            self._list(entry, adapter, listing, why_out, described)
+        if why_out is None and not closed:
             offer = OpenOffer(credential=entry, excluded=patterns)
             if entry.prefix:
                 self.open_prefixes[entry.prefix].append(offer)
             elif adapter.is_open(entry):
                 self.open_offers.append(offer)
 
+    def _entry(self, credential: Credential, default_proxy: str) -> CredentialEntry:
+        """The entry, with what the settings say of its channel."""
+        entry = entry_of(credential, default_proxy, self.switches)
+        if entry.channel:
+            rules = self._settings.channel_error_rules.get(entry.channel, ())
+            base_url = self._settings.channel_base_urls.get(entry.channel, "")
+            if base_url and not (credential.base_url or credential.provider.base_url):
+                entry = msgspec.structs.replace(entry, base_url=base_url.rstrip("/"))
+            if rules:
+                entry = msgspec.structs.replace(entry, error_rules=(*entry.error_rules, *rules))
+        self.has_features = self.has_features or entry.features is not None or bool(entry.model_features)
+        return entry
+
+    def _listings_of_key(
+        self,
+        credential: Credential,
+        entry: CredentialEntry,
+        adapter: Adapter,
+        aliases: list[ModelAlias],
+        patterns: tuple[str, ...],
+        *,
+        closed: bool,
+    ) -> list[Listing]:
+        known = adapter.known_models(entry)
+        key = (credential.provider_id, id(known), tuple(alias.pk for alias in aliases), patterns, closed)
+        if key not in self._of_keys:
+            listings = listings_of_key(credential.provider, adapter, known, aliases, patterns, closed=closed)
+            self._of_keys[key] = known, listings
+        return self._of_keys[key][1]
+
     def _list(
         self,
         entry: CredentialEntry,
         adapter: Adapter,
-        listing: _Listing,
-        credential: Credential,
-        patterns: tuple[str, ...],
+        listing: Listing,
+        why_out: tuple[str, str] | None,
+        described: _Described,
     ) -> None:
         plain, prefixed = listing.id, f"{entry.prefix}/{listing.id}"
         if not entry.prefix:
             ids = [plain]
-        elif adapter.prefix_replaces_ids or self._force_prefix:
+        elif (adapter.prefix_replaces_ids or self._settings.force_model_prefix) and entry.prefix != plain:
             ids = [prefixed]
             self._hide(plain, entry, "prefix", f"asked for as {prefixed}")
         else:
             ids = [plain, prefixed]
-        pattern = first_match(patterns, listing.id)
-        why_out = _why_out(credential)
+        offer: Offer | None = None
         for model_id in ids:
             if why_out is not None:
                 self._hide(model_id, entry, *why_out)
-            elif pattern is not None:
-                self._hide(model_id, entry, "excluded", f"by pattern {pattern}")
+            elif listing.excluded_by is not None:
+                self._hide(model_id, entry, "excluded", f"by pattern {listing.excluded_by}")
             else:
-                offer = Offer(credential=entry, members=listing.members, force_mapping=listing.force_mapping)
+                offer = offer or self._offer(entry, listing)
                 self._offers[model_id].append(offer)
-                self._described.setdefault(model_id, listing.model)
+                if model_id not in self._described:
+                    self._described[model_id] = described.of(listing.model)
+
+    def _offer(self, entry: CredentialEntry, listing: Listing) -> Offer:
+        is_priced = self._settings.strategy is Strategy.LOWEST_COST
+        candidates = []
+        for member in listing.members:
+            model, suffix = upstream_suffix(member)
+            features = merged(entry.model_features.get(member), entry.features)
+            candidates.append(
+                Candidate(
+                    credential=entry,
+                    model=model,
+                    suffix=suffix,
+                    force_mapping=listing.force_mapping,
+                    features=features,
+                    price=price_of(entry.adapter, model) if is_priced else None,
+                )
+            )
+        return Offer(
+            credential=entry,
+            members=listing.members,
+            force_mapping=listing.force_mapping,
+            candidates=tuple(candidates),
+        )
 
     def _hide(self, model_id: str, entry: CredentialEntry, reason: str, detail: str) -> None:
         self.hidden[model_id].append(
@@ -304,78 +360,28 @@ def _registered(model_id: str, offers: list[Offer], described: CatalogueModel) -
         display_name=described.display_name or model_id,
         context_length=described.context_length,
         max_output_tokens=described.max_output_tokens,
+        images_only=all(
+            candidate.features is not None and candidate.features.images
+            for offer in offers
+            for candidate in offer.candidates
+        ),
     )
 
 
-def _is_closed(credential: Credential, aliases: list[ModelAlias]) -> bool:
-    """Whether the aliases are the whole list or stand beside the catalogue: an option of the credential says
-    so, else one of its provider; where neither does, aliases of the file are the whole list."""
-    said = credential.options.get("only-listed", credential.provider.options.get("only-listed"))
-    if said is None:
-        return any(alias.origin == Origin.FILE for alias in aliases)
-    return bool(said)
+class _Described:
+    """What is shown of a provider's models where the model itself leaves it open."""
 
+    def __init__(self, provider: Provider, adapter: Adapter) -> None:
+        self._owner = adapter.owned_by or provider.name or provider.key
+        self._created = int(provider.created_at.timestamp())
 
-def _listings(
-    provider: Provider,
-    adapter: Adapter,
-    entry: CredentialEntry,
-    aliases: list[ModelAlias],
-    *,
-    is_closed: bool,
-) -> Iterator[_Listing]:
-    """The visible ids of a credential, each once (compared without case; the first wins)."""
-    catalogue = {model.id: model for model in (*adapter.known_models(entry), *discovered(provider))}
-    owner = adapter.owned_by or provider.name or provider.key
-    created = int(provider.created_at.timestamp())
-    seen: set[str] = set()
-    pools: dict[str, list[ModelAlias]] = {}
-    for alias in aliases:
-        pools.setdefault(alias.alias.lower(), []).append(alias)
-    for members in pools.values():
-        first = members[0]
-        seen.add(first.alias.lower())
-        known = catalogue.get(first.upstream_model) or CatalogueModel(id=first.upstream_model)
-        yield _Listing(
-            id=first.alias,
-            members=tuple(dict.fromkeys(member.upstream_model for member in members)),
-            force_mapping=any(member.force_mapping for member in members),
-            model=_owned(
-                _as_said(known, first), owner, created, display_name=first.display_name or first.alias
-            ),
+    def of(self, model: CatalogueModel) -> CatalogueModel:
+        return msgspec.structs.replace(
+            model, owned_by=model.owned_by or self._owner, created=model.created or self._created
         )
-    if is_closed:
-        return
-    mapped = dict(adapter.default_mappings)
-    for model in catalogue.values():
-        if model.id.lower() not in seen:
-            seen.add(model.id.lower())
-            yield _Listing(
-                id=model.id,
-                members=(mapped.get(model.id, model.id),),
-                model=_owned(model, owner, created, display_name=model.display_name),
-            )
 
 
-def _as_said(known: CatalogueModel, alias: ModelAlias) -> CatalogueModel:
-    """What the alias says of the model goes before what is known of it."""
-    length = alias.options.get("context_length")
-    return msgspec.structs.replace(known, context_length=length) if isinstance(length, int) else known
-
-
-def _owned(model: CatalogueModel, owner: str, created: int, *, display_name: str) -> CatalogueModel:
-    return msgspec.structs.replace(
-        model,
-        owned_by=model.owned_by or owner,
-        created=model.created or created,
-        display_name=display_name,
-    )
-
-
-def discovered(provider: Provider) -> tuple[CatalogueModel, ...]:
-    """The provider's own list as last read; what does not parse is ignored."""
-    try:
-        return tuple(msgspec.convert(provider.discovered_models, list[CatalogueModel]))
-    except msgspec.ValidationError:
-        logger.warning("the stored model list of %s is damaged; read it again", provider.key)
-        return ()
+def _newest_first(models: dict[str, RegisteredModel]) -> tuple[str, ...]:
+    """The ids that ``auto`` may stand for: by age, then by name."""
+    chats = [model for model in models.values() if not model.images_only]
+    return tuple(model.id for model in sorted(chats, key=lambda model: (-model.created, model.id)))

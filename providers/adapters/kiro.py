@@ -57,6 +57,7 @@ class Kiro(Adapter):
         return ()
 
     default_mappings = KIRO_MAPPINGS
+    mappings_are_aliases = True
     has_other_addresses = True
     needs_login = True
 

@@ -135,6 +135,17 @@ def split_suffix(model: str) -> tuple[str, str]:
     return model, ""
 
 
+LEVELS = frozenset({"minimal", "low", "medium", "high", "xhigh", "max", "none", "auto"})
+
+
+def upstream_suffix(name: str) -> tuple[str, str]:
+    """A configured upstream name as (model, suffix): only what says something of reasoning is a suffix, as
+    ``up(low)`` and ``up(8192)`` do; other parentheses belong to the name."""
+    model, suffix = split_suffix(name)
+    word = suffix.strip().lower()
+    return (model, suffix) if word in LEVELS or (word.isascii() and word.isdigit()) else (name, "")
+
+
 def is_allowed(client: ClientEntry, model_id: str) -> bool:
     return not client.allowed or first_match(client.allowed, model_id) is not None
 

@@ -256,6 +256,8 @@ class RoutingTable(msgspec.Struct, frozen=True, kw_only=True):
     amp: AmpSettings | None = None
     providers: dict[str, ProviderEntry] = {}
     """By key, in its order."""
+    credentials: dict[int, CredentialEntry] = {}
+    """Those that serve, by id."""
     cleared_at: dict[int, float] = {}
     """Credential id -> Unix seconds of the last "clear cooldown"."""
     spent: tuple[Spent, ...] = ()

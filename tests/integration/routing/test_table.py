@@ -10,8 +10,9 @@ from django.test.utils import CaptureQueriesContext
 
 from providers import secrets
 from providers.models import Origin
+from providers.values import Features, RuleAction
 from routing import client_keys, table
-from routing.models import GatewaySettings
+from routing.models import ChannelAlias, ChannelExclusion, GatewaySettings
 from tests.integration.routing.makers import exclude, make_alias, make_credential, make_provider
 
 pytestmark = pytest.mark.django_db
@@ -247,4 +248,111 @@ def test_the_number_of_queries_does_not_grow_with_the_rows():
         make_alias(provider, "gpt", "a", "b")
         exclude(provider, f"x{number}")
         client_keys.create()
-    assert build_counted() == few <= 11
+    assert build_counted() == few <= 14
+
+
+# --- logins -------------------------------------------------------------------------------------
+
+
+def make_login(provider, channel="claude", **changes):
+    return make_credential(provider, channel=channel, **changes)
+
+
+def test_a_login_goes_the_way_of_its_channel_and_a_key_beside_it_does_not():
+    claude = make_provider("claude", "claude", base_url="")
+    login, key = make_login(claude), make_credential(claude)
+    ChannelExclusion.objects.create(channel="claude", pattern="claude-opus-*")
+    ChannelAlias.objects.create(channel="claude", upstream_model="claude-sonnet-4-5", alias="smart")
+    ChannelAlias.objects.create(channel="codex", upstream_model="claude-sonnet-4-5", alias="other")
+    assert served("smart") == {login.pk: ("claude-sonnet-4-5",)}
+    assert set(served("claude-sonnet-4-5")) == {key.pk}
+    built = table.build()
+    assert "other" not in built.models
+    opus = next(name for name in built.models if name.startswith("claude-opus-"))
+    assert set(served(opus)) == {key.pk}
+    assert (login.pk, "excluded") in reasons(opus)
+
+
+def test_a_login_s_own_rules_come_first_and_its_exclusions_are_added():
+    claude = make_provider("claude", "claude", base_url="")
+    login, other = make_login(claude), make_login(claude)
+    for owner, model in ((login, "claude-opus-4-5"), (None, "claude-sonnet-4-5")):
+        ChannelAlias.objects.create(channel="claude", upstream_model=model, alias="best", credential=owner)
+    ChannelExclusion.objects.create(channel="claude", pattern="claude-3-*")
+    ChannelExclusion.objects.create(channel="claude", pattern="*haiku*", credential=login)
+    assert served("best") == {login.pk: ("claude-opus-4-5",), other.pk: ("claude-sonnet-4-5",)}
+    assert set(served("claude-haiku-4-5")) == {other.pk}
+    assert not any(name.startswith("claude-3-") for name in table.build().models)
+
+
+def test_a_channel_has_error_rules_and_an_address_of_its_own():
+    GatewaySettings.objects.create(
+        error_rules={"claude": [{"status": 400, "action": "continue", "texts": ["quota"]}]},
+        channel_base_urls={"claude": "https://relay.example/"},
+    )
+    claude = make_provider("claude", "claude", base_url="")
+    login, key = make_login(claude), make_credential(claude)
+    entries = table.build().credentials
+    assert [rule.action for rule in entries[login.pk].error_rules] == [RuleAction.CONTINUE]
+    assert entries[login.pk].base_url == "https://relay.example"
+    assert entries[key.pk].error_rules == ()
+    assert entries[key.pk].base_url == "https://api.anthropic.com"
+
+
+# --- what candidates carry ------------------------------------------------------------------------
+
+
+def test_a_configured_suffix_is_no_part_of_the_upstream_model():
+    acme = make_provider()
+    make_credential(acme)
+    make_alias(acme, "m", "up(low)", "Large (free)")
+    low, free = table.build().models["m"].offers[0].candidates
+    assert (low.model, low.suffix) == ("up", "low")
+    assert (free.model, free.suffix) == ("Large (free)", "")
+
+
+def test_what_a_model_can_do_is_completed_from_its_provider():
+    acme = make_provider(features={"streaming": True}, model_features={"up": {"functions": False}})
+    make_credential(acme)
+    make_alias(acme, "m", "up")
+    built = table.build()
+    features = built.models["m"].offers[0].candidates[0].features
+    assert features == Features(streaming=True, functions=False)
+    assert built.has_features
+
+
+def test_a_model_that_makes_images_only_is_marked_and_never_meant_by_auto():
+    acme = make_provider(model_features={"painter": {"images": True}})
+    make_credential(acme)
+    make_alias(acme, "painter")
+    make_alias(acme, "writer")
+    built = table.build()
+    assert built.models["painter"].images_only
+    assert built.newest == ("writer",)
+
+
+def test_prices_are_looked_up_only_where_they_decide():
+    acme = make_provider()
+    make_credential(acme)
+    make_alias(acme, "m", "gpt-4o")
+    assert table.build().models["m"].offers[0].candidates[0].price is None
+    GatewaySettings.objects.create(strategy="lowest-cost")
+    price = table.build().models["m"].offers[0].candidates[0].price
+    assert price is not None
+    assert price > 0
+
+
+def test_auto_means_the_newest():
+    acme = make_provider(
+        discovered_models=[{"id": "b", "created": 9}, {"id": "a", "created": 9}, {"id": "c"}]
+    )
+    make_credential(acme)
+    assert table.build().newest == ("c", "a", "b")
+
+
+def test_a_prefix_that_is_the_id_leaves_the_id():
+    GatewaySettings.objects.create(force_model_prefix=True)
+    acme = make_provider("claude", "claude", prefix="gpt")
+    make_credential(acme)
+    make_alias(acme, "gpt", origin=Origin.FILE)
+    assert set(table.build().models) == {"gpt", "gpt/gpt"}

@@ -1,0 +1,42 @@
+"""What a million tokens cost, for the lowest-cost strategy: genai-prices' catalogue, which ships with it.
+
+Looked up while a table is built and never on the path of a request. Pure look-ups, no network.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from genai_prices import Usage, calc_price
+
+INPUT_TOKENS, OUTPUT_TOKENS = 750_000, 250_000
+"""A usual mixture: three tokens read for one written."""
+
+PROVIDERS = {
+    "claude": "anthropic",
+    "openai": "openai",
+    "codex": "openai",
+    "gemini": "google",
+    "vertex": "google",
+    "xai": "x-ai",
+    "deepseek": "deepseek",
+    "groq": "groq",
+    "mistral": "mistral",
+    "openrouter": "openrouter",
+    "together": "together",
+    "fireworks": "fireworks",
+    "novita": "novita",
+    "minimax": "minimax",
+}
+"""Our adapters' keys in the catalogue's words. Another adapter's models are looked up by their name alone."""
+
+
+@lru_cache(maxsize=16_384)
+def price_of(adapter: str, model: str) -> float | None:
+    """US dollars for a million tokens, None where the catalogue does not know the model."""
+    usage = Usage(input_tokens=INPUT_TOKENS, output_tokens=OUTPUT_TOKENS)
+    try:
+        found = calc_price(usage, model_ref=model, provider_id=PROVIDERS.get(adapter))
+    except (LookupError, ValueError):
+        return None
+    return float(found.total_price)
