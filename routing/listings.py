@@ -97,8 +97,8 @@ def listings_of_key(
     *,
     closed: bool,
 ) -> list[Listing]:
-    """Aliases first, then the rest of what the vendor is ``known`` to serve; each id once (compared without case, the first wins).
-    Patterns are tested against what is visible."""
+    """Aliases first, then the rest of what the vendor is ``known`` to serve; each id once (compared without
+    case, the first wins). Patterns are tested against what is visible."""
     catalogue = _catalogue(known, provider)
     listings = list(_aliased(catalogue, aliases))
     if not closed:

@@ -21,7 +21,7 @@ from django.db import Error, close_old_connections, connections
 from providers.models import Credential, CredentialCooldown, CredentialHealth
 from providers.values import RefusalKind
 from routing import revision, table, timeline
-from routing.core import quota
+from routing.core import failures, quota
 from routing.core.cooldown import Cooldown
 from routing.core.table import EMPTY, RoutingTable
 from routing.state.memory import MemoryState
@@ -135,6 +135,8 @@ class LiveTable:
             if self._cleared.get(credential_id) != moment:
                 self._cleared[credential_id] = moment
                 self._state.clear(credential_id, moment)
+        for credential_id in failures.begun_anew(self._bare, fresh):
+            self._state.clear(credential_id, datetime.now(UTC).timestamp())
         for spent in fresh.spent:
             if spent not in self._bare.spent:
                 for history in quota.rests(fresh, spent, datetime.now(UTC).timestamp()):

@@ -10,7 +10,7 @@ from providers.values import CredentialEntry
 from routing.core.cooldown import Cooldown, CoolingRules, history_after, scope_of
 from routing.core.resolve import Resolution
 from routing.core.state import RoutingState
-from routing.core.table import Candidate, RouteSettings
+from routing.core.table import Candidate, RouteSettings, RoutingTable
 
 
 def cooling_rules(credential: CredentialEntry, settings: RouteSettings) -> CoolingRules:
@@ -19,6 +19,24 @@ def cooling_rules(credential: CredentialEntry, settings: RouteSettings) -> Cooli
     return CoolingRules(
         is_enabled=not is_off, transient_s=settings.transient_cooldown_s, ladder=credential.ladder
     )
+
+
+def begun_anew(old: RoutingTable, new: RoutingTable) -> set[int]:
+    """The credentials whose cooldowns a change of the configuration ends: another key or address is another
+    matter, and who shall not rest shall not rest on. A login's tokens change by themselves."""
+    return {
+        credential_id
+        for credential_id, entry in new.credentials.items()
+        if (known := old.credentials.get(credential_id)) is not None
+        and (
+            known.base_url != entry.base_url
+            or (known.secret != entry.secret and not entry.secret_version)
+            or (
+                cooling_rules(known, old.settings).is_enabled
+                and not cooling_rules(entry, new.settings).is_enabled
+            )
+        )
+    }
 
 
 def note(

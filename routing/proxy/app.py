@@ -178,7 +178,7 @@ class ProxyApplication:
         if model_id:
             value = listing.one_model(table, client, model_id, shape)
         else:
-            value = listing.model_list(table, client, shape, query)
+            value = listing.model_list(table, client, shape, query, gateway.state, gateway.clock())
             if shape is listing.Shape.CODEX:
                 extra.append((b"etag", listing.etag(value)))
         await send_json(send, 200, value, extra)

@@ -18,6 +18,7 @@ from providers.errors import ClientError
 from providers.values import Format
 from routing.core.provider_names import find_provider
 from routing.core.resolve import UnknownModel, is_allowed, listed_models
+from routing.core.state import RoutingState
 from routing.core.table import ClientEntry, RegisteredModel, RoutingTable
 
 ANTHROPIC_PAGE = 20
@@ -45,11 +46,17 @@ def shape_for(version: str, query: dict[str, str], dialect: Format) -> Shape:
 
 
 def model_list(
-    table: RoutingTable, client: ClientEntry, shape: Shape, query: dict[str, str]
+    table: RoutingTable,
+    client: ClientEntry,
+    shape: Shape,
+    query: dict[str, str],
+    state: RoutingState | None = None,
+    now: float = 0.0,
 ) -> dict[str, Any]:
-    """All models, sorted by id, paged where the shape has pages; ``provider`` keeps those that this provider
-    serves. Raises ClientError for a page that does not exist."""
-    models = listed_models(table, client)
+    """All models that somebody can serve (docs/routing.md, "Which ids are listed"), sorted by id, paged where
+    the shape has pages; ``provider`` keeps those that this provider serves. Raises ClientError for a page
+    that does not exist."""
+    models = listed_models(table, client, state, now)
     if wanted := query.get("provider", ""):
         entry = find_provider(table.providers.values(), wanted)
         key = entry.key if entry is not None else wanted
