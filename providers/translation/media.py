@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from urllib.parse import unquote_to_bytes
 
 _ALIASES = {
@@ -130,6 +131,26 @@ def sniff_mime(base64_text: str, filename: str | None = None) -> str | None:
 
 def mime_of_filename(filename: str) -> str | None:
     return _SUFFIXES.get(filename.rpartition(".")[2].lower())
+
+
+def held_by_google(url: str | None) -> bool:
+    """Whether ``url`` names a file that only Google's own API can open."""
+    if not url:
+        return False
+    return url.startswith(("gs://", "files/")) or _GOOGLE_FILE.match(url) is not None
+
+
+def named_file(name: str, mime: str) -> str:
+    """``name`` with an ending: OpenAI tells the kind of a file by it, and titles have none."""
+    suffix = suffix_of(mime)
+    return name if mime_of_filename(name) or suffix is None else f"{name}.{suffix}"
+
+
+def suffix_of(mime: str) -> str | None:
+    return next((suffix for suffix, known in _SUFFIXES.items() if known == mime), None)
+
+
+_GOOGLE_FILE = re.compile(r"https://generativelanguage\.googleapis\.com/[^?#]*\bfiles/")
 
 
 def inline_text(mime: str | None, data: str | None) -> str | None:

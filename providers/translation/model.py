@@ -160,6 +160,18 @@ class Turn(Node, frozen=True, kw_only=True):
     name: str | None = None
 
 
+class WebSearch(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of a web search that more than one vendor knows (``web_search.py``)."""
+
+    allowed_domains: tuple[str, ...] = ()
+    blocked_domains: tuple[str, ...] = ()
+    location: dict[str, Json] | None = None
+    """``city``, ``region``, ``country``, ``timezone``, as far as told."""
+    size: str | None = None
+    """``low``, ``medium`` or ``high``."""
+    max_uses: int | None = None
+
+
 class Tool(Node, frozen=True, kw_only=True):
     name: str
     kind: str = "function"
@@ -172,6 +184,8 @@ class Tool(Node, frozen=True, kw_only=True):
     cache: CacheMark | None = None
     namespace: str | None = None
     """The group that the tool was defined in (responses); ``name`` is then ``<namespace>__<its name>``."""
+    search: WebSearch | None = None
+    """For kind ``web_search``."""
 
 
 class ToolChoice(msgspec.Struct, frozen=True, kw_only=True):

@@ -38,6 +38,7 @@ from routing.proxy.delivery import (
     TranslatedStream,
     UnfoldedStream,
     as_events,
+    understood,
 )
 
 MAX_ERROR_BYTES = 1024 * 1024
@@ -224,10 +225,12 @@ class Attempt:
             raise UpstreamProtocolError("the upstream's answer is not JSON") from error
         if isinstance(value, dict) and value.get("error") and not value.get("status"):
             raise self._reported(body)
-        return UPSTREAM_CODECS[self._format].decode_response(value, self._context())
+        with understood():
+            return UPSTREAM_CODECS[self._format].decode_response(value, self._context())
 
     def _encoded_answer(self, answer: Response) -> WholeAnswer:
-        encoded = CODECS[self._ask.format].encode_response(answer, self._context())
+        with understood():
+            encoded = CODECS[self._ask.format].encode_response(answer, self._context())
         is_estimated = answer.usage is not None and answer.usage.is_estimated
         return WholeAnswer(
             body=msgspec.json.encode(encoded),
@@ -255,13 +258,15 @@ class Attempt:
             size += len(chunk)
             if size > MAX_ANSWER_BYTES:
                 raise UpstreamProtocolError(f"the upstream sent more than {MAX_ANSWER_BYTES} bytes")
-            for frame in reader.feed(chunk):
-                add(decoder.feed(frame))
+            with understood():
+                for frame in reader.feed(chunk):
+                    add(decoder.feed(frame))
             if has_ended:
                 break
         if not has_ended:
-            for frame in reader.close():
-                add(decoder.feed(frame))
+            with understood():
+                for frame in reader.close():
+                    add(decoder.feed(frame))
         if not has_ended:
             add(decoder.close())
         return self._encoded_answer(whole.response(self._context()))

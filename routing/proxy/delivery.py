@@ -7,10 +7,11 @@ Equal formats pass; unequal ones go frames -> events -> frames, one client write
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from providers.errors import UpstreamError, UpstreamProtocolError
+from providers.errors import GatewayError, UpstreamError, UpstreamProtocolError
 from providers.translation.codec import FrameReader, StreamDecoder, StreamEncoder
 from providers.translation.model import (
     End,
@@ -30,8 +31,27 @@ from providers.translation.sse import frame as as_frame
 from providers.translation.unfold import events_of
 from providers.upstream.client import UpstreamResponse
 
+logger = logging.getLogger("routing.proxy")
+
 LINGER_S = 0.5
 """How long the end of an upstream's body may take after its last event, to keep the connection."""
+
+
+class understood:
+    """A boundary around a codec that reads an upstream's answer. An answer so odd that the codec trips over
+    it is the upstream's failure, told to the client in its own format; the log has the codec's part in it.
+
+    A class and no generator: it stands in the loop of every stream.
+    """
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if kind is None or not issubclass(kind, Exception) or issubclass(kind, GatewayError):
+            return
+        logger.error("a codec tripped over an upstream's answer", exc_info=error)
+        raise UpstreamProtocolError("the upstream's answer cannot be understood") from error
 
 
 class StreamFailed(UpstreamError):
@@ -158,34 +178,37 @@ class TranslatedStream:
     def _events(self, chunk: bytes) -> list[Event]:
         events: list[Event] = []
         feed = self._decoder.feed
-        for frame in self._reader.feed(chunk):
-            events += feed(frame)
+        with understood():
+            for frame in self._reader.feed(chunk):
+                events += feed(frame)
         return events
 
     def _rest(self) -> list[Event]:
         events: list[Event] = []
-        for frame in self._reader.close():
-            events += self._decoder.feed(frame)
-        if not (events and isinstance(events[-1], End)):
-            events += self._decoder.close()
+        with understood():
+            for frame in self._reader.close():
+                events += self._decoder.feed(frame)
+            if not (events and isinstance(events[-1], End)):
+                events += self._decoder.close()
         return events
 
     def _translated(self, events: list[Event]) -> bytes:
         encode = self._encoder.encode
         out = []
-        for event in events:
-            kind = type(event)
-            if kind is UsageUpdate or kind is Start:
-                usage = event.usage  # type: ignore[attr-defined]  # both kinds have it; isinstance costs more
-                if usage is not None:
-                    self.usage = self.usage.merged(usage) if self.usage else usage
-            elif kind is PartStart or kind is Stopped:
-                self._has_content = True
-            elif kind is StreamError:
-                raise StreamFailed(event)  # type: ignore[arg-type]  # as above
-            elif kind is End:
-                self.is_final = True
-            out.append(encode(event))
+        with understood():
+            for event in events:
+                kind = type(event)
+                if kind is UsageUpdate or kind is Start:
+                    usage = event.usage  # type: ignore[attr-defined]  # both kinds have it; isinstance costs more
+                    if usage is not None:
+                        self.usage = self.usage.merged(usage) if self.usage else usage
+                elif kind is PartStart or kind is Stopped:
+                    self._has_content = True
+                elif kind is StreamError:
+                    raise StreamFailed(event)  # type: ignore[arg-type]  # as above
+                elif kind is End:
+                    self.is_final = True
+                out.append(encode(event))
         return b"".join(out)
 
     def error(self, info: ErrorInfo) -> bytes:

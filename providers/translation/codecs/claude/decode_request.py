@@ -25,6 +25,7 @@ from providers.translation.model import (
     ToolResult,
     Turn,
 )
+from providers.translation.web_search import options_of
 
 _TYPED = frozenset(
     {
@@ -188,6 +189,7 @@ def _decode_server_tool(raw: dict[str, Json], kind: str, param: str) -> Tool:
     return Tool(
         name=fields.optional_text(raw.get("name"), f"{param}.name") or stem,
         kind=stem,
+        search=options_of(raw) if stem == "web_search" else None,
         cache=fields.cache_mark(raw, param),
         ext=fields.rest(raw, frozenset({"cache_control"})),
     )

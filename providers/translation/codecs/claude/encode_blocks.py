@@ -185,6 +185,8 @@ def orphan_result(part: ToolResult, where: str, encoding: Encoding) -> list[Bloc
 
 
 def _media(part: Media, where: str) -> Block:
+    if media.held_by_google(part.url):
+        raise Untranslatable(f"{where}: this file is held by Google; send it inline", param=where)
     mime = media.normal_mime(part.mime) if part.mime else None
     if mime is None and part.data is not None:
         mime = media.sniff_mime(part.data, part.filename)

@@ -11,6 +11,8 @@ from providers.translation.codecs.claude.schema import WRAPPED, tool_schema
 from providers.translation.json_text import dumps
 from providers.translation.model import Json, Request, Tool, ToolCall
 from providers.translation.names import NameMap
+from providers.translation.web_search import approximate, lost
+from providers.values import Format
 
 _ILLEGAL = re.compile(r"[^a-zA-Z0-9_-]")
 _NAME_LIMIT = 64
@@ -21,6 +23,8 @@ _SERVER_TOOLS: dict[str, Block] = {
     "code_execution": {"type": "code_execution_20250825", "name": "code_execution"},
 }
 """Counterparts of other formats' built-in tools, in the oldest dated form that is generally available."""
+
+_SEARCH_FIELDS = ("allowed_domains", "blocked_domains", "location", "max_uses")
 
 _CUSTOM_SCHEMA: Block = {
     "type": "object",
@@ -73,11 +77,17 @@ def is_forced(tool_fields: dict[str, Json]) -> bool:
 
 
 def _tool(tool: Tool, where: str, capabilities: Capabilities, encoding: Encoding) -> Block | None:
-    encoding.drop_foreign(tool, where)
     raw = own(tool)
     if tool.kind not in ("function", "custom"):
-        block = dict(raw) if "type" in raw else dict(_SERVER_TOOLS.get(tool.kind, {}))
-        return mark(block, tool.cache) if block else None
+        if "type" in raw:
+            return mark(dict(raw), tool.cache)
+        block = dict(_SERVER_TOOLS.get(tool.kind, {}))
+        if not block:
+            return None
+        for name in lost(tool, where, Format.CLAUDE, _SEARCH_FIELDS):
+            encoding.drop(name)
+        return mark(block | _search_options(tool), tool.cache)
+    encoding.drop_foreign(tool, where)
     block = {"name": encoding.names.mangle(tool.name)}
     description = _custom_description(tool) if tool.kind == "custom" else tool.description
     if description:
@@ -89,6 +99,23 @@ def _tool(tool: Tool, where: str, capabilities: Capabilities, encoding: Encoding
         else:
             encoding.drop(f"{where}.strict")
     return mark(block | raw, tool.cache)
+
+
+def _search_options(tool: Tool) -> Block:
+    """Anthropic takes allowed or blocked domains, not both."""
+    wanted = tool.search
+    if wanted is None:
+        return {}
+    options: Block = {}
+    if wanted.allowed_domains:
+        options["allowed_domains"] = list(wanted.allowed_domains)
+    elif wanted.blocked_domains:
+        options["blocked_domains"] = list(wanted.blocked_domains)
+    if wanted.location is not None:
+        options["user_location"] = approximate(wanted.location)
+    if wanted.max_uses is not None:
+        options["max_uses"] = wanted.max_uses
+    return options
 
 
 def _custom_description(tool: Tool) -> str | None:

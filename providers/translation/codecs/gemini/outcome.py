@@ -101,7 +101,7 @@ def encode_logprobs(entries: Json) -> dict[str, Json]:
     if not isinstance(entries, list):
         return {}
     known = [entry for entry in entries if isinstance(entry, dict)]
-    tops = [[one for one in entry.get("top_logprobs") or () if isinstance(one, dict)] for entry in known]
+    tops = [_objects(entry.get("top_logprobs")) for entry in known]
     result: dict[str, Json] = {"chosenCandidates": [_candidate(entry) for entry in known]}
     if any(tops):
         result["topCandidates"] = [{"candidates": [_candidate(one) for one in top]} for top in tops]
@@ -160,3 +160,7 @@ def _token(token: Fields) -> dict[str, Json]:
 
 def _candidate(entry: dict[str, Json]) -> dict[str, Json]:
     return {"token": entry.get("token"), "logProbability": entry.get("logprob")}
+
+
+def _objects(value: Json) -> list[dict[str, Json]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

@@ -77,6 +77,12 @@ def is_function(tool: Tool) -> bool:
     return tool.kind in ("function", "custom")
 
 
+def _modalities(request: Request) -> list[str] | None:
+    """Models that speak do nothing else: text beside audio is refused."""
+    wanted = request.output.modalities
+    return ["AUDIO"] if "audio" in wanted else [modality.upper() for modality in wanted] or None
+
+
 def _generation_config(request: Request, can: Capabilities, report: Report) -> dict[str, Json]:
     sampling = request.sampling
     config: dict[str, Json] = {
@@ -92,6 +98,8 @@ def _generation_config(request: Request, can: Capabilities, report: Report) -> d
             report("top_k")
         config = {}
     limit = request.max_output_tokens
+    if limit is not None:
+        limit = max(limit, 1)  # 0 warms a cache at Anthropic; Google refuses it
     if limit is not None and can.max_output_tokens is not None:
         limit = min(limit, can.max_output_tokens)
     stops = [stop for stop in sampling.stop if stop]
@@ -106,7 +114,7 @@ def _generation_config(request: Request, can: Capabilities, report: Report) -> d
         "candidateCount": request.n,
         "responseLogprobs": request.logprobs,
         "logprobs": request.top_logprobs,
-        "responseModalities": [modality.upper() for modality in request.output.modalities] or None,
+        "responseModalities": _modalities(request),
         "thinkingConfig": encode_thinking(request.reasoning, can),
     }
     config |= _format(request, can, report)

@@ -96,7 +96,7 @@ def _level(effort: str, can: Capabilities) -> dict[str, Json]:
     if not levels:
         return {}
     rank = _ORDER.index(effort) if effort in _ORDER else _ORDER.index("medium")
-    nearest = min(levels, key=lambda level: (abs(_ORDER.index(level) - rank), _ORDER.index(level)))
+    nearest = min(levels, key=lambda level: (abs(_ORDER.index(level) - rank), -_ORDER.index(level)))
     # The enumeration ends at XHIGH.
     return {"thinkingLevel": "XHIGH" if nearest == "max" else nearest.upper()}
 

@@ -15,6 +15,7 @@ from providers.translation.codecs.gemini.request_options import SERVER_TOOLS
 from providers.translation.codecs.gemini.schema import clean_parameters
 from providers.translation.model import Json, Request, Tool, ToolChoice
 from providers.translation.names import NameMap
+from providers.translation.web_search import lost
 from providers.values import Format
 
 _FIELD_OF = {kind: field for field, kind in reversed(SERVER_TOOLS.items())}
@@ -34,6 +35,8 @@ def encode_tools(
                 report(where)
             elif server not in servers:
                 servers.append(server)
+            for name in lost(tool, where, Format.GEMINI, ()) if server is not None else ():
+                report(name)
             continue
         name = name_map.mangle(tool.name)
         if name in functions:

@@ -136,3 +136,13 @@ def cache_mark(source: dict[str, Json], path: str) -> CacheMark | None:
     if optional_object(source, "prompt_cache_breakpoint", path) is not None:
         return CacheMark()
     return None
+
+
+LATEST_MOMENT = 2**37
+"""Far beyond any clock, and within what a date can hold."""
+
+
+def moment(value: Json) -> int | None:
+    """Unix seconds of an answer; None for what is no moment."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return int(value) if is_number and 0 < value < LATEST_MOMENT else None

@@ -14,7 +14,7 @@ import msgspec
 
 from providers.translation.codec import Capabilities, Untranslatable
 from providers.translation.json_text import dumps
-from providers.translation.media import data_url
+from providers.translation.media import data_url, held_by_google, named_file
 from providers.translation.model import (
     Instruction,
     Json,
@@ -288,6 +288,9 @@ class _HistoryWriter:
         """The part as content of a user message; empty when it had to be dropped (and was noted)."""
         if part.cache is not None and Format.OPENAI not in part.ext:
             self._dropped.append("messages.cache_control")
+        self._dropped.extend(
+            f"{path}.{key}" for issuer, raw in part.ext.items() if issuer is not Format.OPENAI for key in raw
+        )
         if isinstance(part, Text):
             return [self._text_part(part)]
         if isinstance(part, RefusalText):
@@ -308,6 +311,8 @@ def tool_id_of(call_id: str) -> str:
 
 def encode_media(media: Media, path: str) -> dict[str, Json]:
     """A user content part. Raises Untranslatable for what the format has no form for."""
+    if held_by_google(media.url):
+        raise Untranslatable("This file is held by Google; send it inline.", param=path)
     if media.kind == "image" and media.file_id is None:
         url = media.url if media.url is not None else data_url(media.mime, media.data or "")
         image: dict[str, Json] = {"url": url}
@@ -342,5 +347,6 @@ def _encode_file(media: Media, path: str) -> dict[str, Json]:
             "The upstream's format cannot carry a document by URL; send its content instead.", param=path
         )
     mime = media.mime or "application/pdf"
-    filename = media.filename or media.title or f"document.{_SUFFIXES.get(mime, 'bin')}"
+    filename = media.filename or (named_file(media.title, mime) if media.title else None)
+    filename = filename or f"document.{_SUFFIXES.get(mime, 'bin')}"
     return {"type": "file", "file": {"filename": filename, "file_data": data_url(mime, media.data)}}

@@ -207,7 +207,7 @@ def encode_request(request: Request, model: str, capabilities: Capabilities) -> 
     refuse_foreign_state(request, Format.OPENAI)
     dropped: list[str] = []
     names = _name_map(request)
-    own = request.ext.get(Format.OPENAI, {})
+    own = own_fields(request, Format.OPENAI)
     body: dict[str, Json] = {
         "model": model,
         "messages": encode_messages(request, capabilities, names, dropped),
@@ -221,10 +221,39 @@ def encode_request(request: Request, model: str, capabilities: Capabilities) -> 
     _put_identity(body, request, own)
     for key, value in own.items():
         body.setdefault(key, value)
-    for other, raw in request.ext.items():
-        if other is not Format.OPENAI:
-            dropped.extend(raw)
+    dropped.extend(foreign_fields(request, Format.OPENAI))
     return Encoded(body=body, names=names, dropped=tuple(dict.fromkeys(dropped)))
+
+
+SHARED = frozenset(
+    {
+        "safety_identifier", "user", "prompt_cache_retention", "prompt_cache_options", "moderation",
+        "stream_options",
+    }
+)  # fmt: skip
+"""Fields without a neutral form that Chat Completions and Responses have in common."""
+_SIBLING = {Format.OPENAI: Format.RESPONSES, Format.RESPONSES: Format.OPENAI}
+
+
+def own_fields(request: Request, target: Format) -> dict[str, Json]:
+    """What of a request's ``ext`` an OpenAI format takes: its own fields, and those it shares."""
+    sibling = request.ext.get(_SIBLING[target], {})
+    shared = {key: value for key, value in sibling.items() if key in SHARED}
+    if not request.stream:
+        shared.pop("stream_options", None)
+    return {**shared, **request.ext.get(target, {})}
+
+
+def foreign_fields(request: Request, target: Format) -> list[str]:
+    """The names of what it does not take."""
+    own = own_fields(request, target)
+    return [
+        key
+        for issuer, raw in request.ext.items()
+        if issuer is not target
+        for key in raw
+        if issuer is not _SIBLING[target] or key not in own
+    ]
 
 
 def _name_map(request: Request) -> naming.NameMap:
@@ -249,6 +278,7 @@ def _put_stream(
 def _put_limits(body: dict[str, Json], request: Request, capabilities: Capabilities) -> None:
     limit = request.max_output_tokens
     if limit is not None:
+        limit = max(limit, 1)  # 0 warms a cache at Anthropic; nobody else takes it
         if capabilities.max_output_tokens is not None:
             limit = min(limit, capabilities.max_output_tokens)
         body["max_tokens" if capabilities.legacy_max_tokens else "max_completion_tokens"] = limit

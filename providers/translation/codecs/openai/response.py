@@ -5,6 +5,7 @@ from __future__ import annotations
 from providers.errors import UpstreamProtocolError
 from providers.translation.codec import AnswerContext
 from providers.translation.codecs.openai.errors import reported_error
+from providers.translation.codecs.openai.fields import moment
 from providers.translation.codecs.openai.messages import call_signature
 from providers.translation.codecs.openai.outcome import (
     block_text,
@@ -60,7 +61,7 @@ def decode_response(body: Json, context: AnswerContext) -> Response:
         model=_text_of(body.get("model")) or context.model,
         candidates=tuple(_candidate(choice, place, context) for place, choice in enumerate(choices)),
         usage=decode_usage(body.get("usage")),
-        created=int(created) if isinstance(created, int | float) and created else None,
+        created=moment(created),
         service_tier=_text_of(body.get("service_tier")) or None,
         ext=ext,
     )
@@ -74,6 +75,7 @@ def _candidate(choice: Json, place: int, context: AnswerContext) -> Candidate:
     index = index if isinstance(index, int) else place
     parts = _parts(message, index, context)
     logprobs = choice.get("logprobs")
+    tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
     return Candidate(
         index=index,
         parts=tuple(parts),
@@ -82,7 +84,7 @@ def _candidate(choice: Json, place: int, context: AnswerContext) -> Candidate:
             has_calls=any(isinstance(part, ToolCall) for part in parts),
             has_refusal=any(isinstance(part, RefusalText) for part in parts),
         ),
-        logprobs=logprobs.get("content") if isinstance(logprobs, dict) else None,
+        logprobs=tokens if isinstance(tokens, list) else None,
     )
 
 

@@ -14,6 +14,7 @@ import msgspec
 from providers.errors import UpstreamProtocolError
 from providers.translation.codec import AnswerContext
 from providers.translation.codecs.openai.errors import reported_error
+from providers.translation.codecs.openai.fields import moment
 from providers.translation.codecs.openai.messages import call_signature
 from providers.translation.codecs.openai.outcome import (
     decode_annotation,
@@ -143,7 +144,7 @@ def _start(chunk: dict[str, Json]) -> Start:
     return Start(
         id=identity if isinstance(identity, str) and identity else None,
         model=model if isinstance(model, str) and model else None,
-        created=int(created) if isinstance(created, int | float) and created else None,
+        created=moment(created),
     )
 
 
@@ -229,6 +230,7 @@ class _Choice:
     def _content(self, content: Json, logprobs: Json, events: list[Event]) -> None:
         text = content if isinstance(content, str) else content_text(content)
         tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
+        tokens = tokens if isinstance(tokens, list) else None
         if not text and not tokens:
             return
         i = self._part(_TEXT, events)

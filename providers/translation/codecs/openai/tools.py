@@ -21,6 +21,7 @@ from providers.translation.codecs.openai.fields import (
 )
 from providers.translation.model import Ext, Json, Request, Tool, ToolChoice
 from providers.translation.names import NameMap
+from providers.translation.web_search import lost, options_of
 from providers.values import Format
 
 LEGACY = "legacy"
@@ -42,15 +43,24 @@ def decode_tools(body: dict[str, Json]) -> tuple[Tool, ...]:
             path = f"functions[{index}]"
             tools.append(_function(as_object(item, path), path, ext={Format.OPENAI: {LEGACY: True}}))
     if (search := optional_object(body, "web_search_options")) is not None:
-        tools.append(Tool(name="web_search", kind="web_search", ext={Format.OPENAI: search}))
+        tools.append(_search(search))
     return tuple(tools)
+
+
+def _search(options: dict[str, Json]) -> Tool:
+    return Tool(
+        name="web_search",
+        kind="web_search",
+        search=options_of(options),
+        ext={Format.OPENAI: options} if options else {},
+    )
 
 
 def _tool(item: dict[str, Json], path: str) -> Tool:
     kind = optional_string(item, "type", f"{path}.") or "function"
     if kind in _SEARCH_TYPES:
         options = {key: value for key, value in item.items() if key != "type"}
-        return Tool(name="web_search", kind="web_search", ext={Format.OPENAI: options} if options else {})
+        return _search(options)
     if kind == "custom":
         custom = as_object(item.get("custom"), f"{path}.custom")
         return Tool(
@@ -158,8 +168,8 @@ def encode_tools(request: Request, names: NameMap, dropped: list[str]) -> dict[s
     seen: set[str] = set()
     for index, tool in enumerate(request.tools):
         if tool.kind == "web_search":
-            options = tool.ext.get(Format.OPENAI, {})
-            body["web_search_options"] = {k: v for k, v in options.items() if k in _SEARCH_OPTIONS}
+            body["web_search_options"] = _search_options(tool)
+            dropped.extend(lost(tool, f"tools[{index}]", Format.OPENAI, ("location", "size")))
         elif tool.kind not in ("function", "custom"):
             _refuse_if_forced(request.tool_choice, tool)
             dropped.append(f"tools[{index}]")
@@ -169,10 +179,18 @@ def encode_tools(request: Request, names: NameMap, dropped: list[str]) -> dict[s
             seen.add(tool.name)
             if tool.cache is not None:
                 dropped.append(f"tools[{index}].cache_control")
+            dropped.extend(
+                f"tools[{index}].{key}"
+                for issuer, raw in tool.ext.items()
+                if issuer is not Format.OPENAI
+                for key in raw
+            )
             tools.append(_encode_tool(tool, names))
     if tools:
         body["tools"] = tools
         choice = _encode_choice(request.tool_choice, request.tools, seen, names)
+        if choice is None and request.tool_choice is not None:
+            dropped.append("tool_choice")
         if choice is not None:
             body["tool_choice"] = choice
         if request.parallel is not None:
@@ -180,7 +198,16 @@ def encode_tools(request: Request, names: NameMap, dropped: list[str]) -> dict[s
     return body
 
 
-_SEARCH_OPTIONS = ("search_context_size", "user_location")
+def _search_options(tool: Tool) -> dict[str, Json]:
+    wanted = tool.search
+    options: dict[str, Json] = {}
+    if wanted is not None and wanted.size is not None:
+        options["search_context_size"] = wanted.size
+    if wanted is not None and wanted.location is not None:
+        options["user_location"] = {"type": "approximate", "approximate": wanted.location}
+    return options
+
+
 _GRAMMAR_KEYS = ("syntax", "definition")
 
 

@@ -25,8 +25,10 @@ from providers.translation.codecs.openai.fields import (
 from providers.translation.codecs.responses.outcome import decode_annotations
 from providers.translation.media import (
     data_url,
+    held_by_google,
     is_data_url,
     mime_of_filename,
+    named_file,
     normal_mime,
     parse_data_url,
     sniff_mime,
@@ -187,6 +189,8 @@ def encode_input(part: Part, path: str) -> Block | None:
 
 
 def _encode_media(media: Media, path: str) -> Block:
+    if held_by_google(media.url):
+        raise Untranslatable("This file is held by Google; send it inline.", param=path)
     if media.text is not None:
         title = media.title or media.filename
         return {"type": "input_text", "text": f"{title}\n\n{media.text}" if title else media.text}
@@ -215,5 +219,6 @@ def _encode_file(media: Media, mime: str | None) -> Block:
         return {"type": "input_file", "file_url": media.url}
     mime = mime or sniff_mime(media.data or "", media.filename) or "application/pdf"
     # The service refuses inline data without a name.
-    filename = media.filename or media.title or f"document.{_SUFFIXES.get(mime, 'bin')}"
+    filename = media.filename or (named_file(media.title, mime) if media.title else None)
+    filename = filename or f"document.{_SUFFIXES.get(mime, 'bin')}"
     return {"type": "input_file", "filename": filename, "file_data": data_url(mime, media.data or "")}

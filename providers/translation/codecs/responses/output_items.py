@@ -31,9 +31,15 @@ TEXT_KEYS = {"output_text": "text", "text": "text", "refusal": "refusal"}
 """Types of the content parts of a message, and where their text is."""
 
 
+def type_of(block: Block) -> str:
+    """The ``type`` of an item or a part, "" for one without."""
+    kind = block.get("type")
+    return kind if isinstance(kind, str) else ""
+
+
 def decode_item(item: Block, place: int, context: AnswerContext) -> list[Part]:
     """The parts of one item. Raises UpstreamProtocolError for a call without a name."""
-    kind = item.get("type")
+    kind = type_of(item)
     if kind == "message":
         content = item.get("content")
         found = (decode_text_part(part) for part in (content if isinstance(content, list) else []))

@@ -23,7 +23,13 @@ from providers.translation.codecs.openai.fields import (
     unsupported,
     wrong_type,
 )
-from providers.translation.codecs.openai.request import ILLEGAL_IN_NAME, MAX_NAME, MAX_USER
+from providers.translation.codecs.openai.request import (
+    ILLEGAL_IN_NAME,
+    MAX_NAME,
+    MAX_USER,
+    foreign_fields,
+    own_fields,
+)
 from providers.translation.codecs.responses.history import encode_input_items, name_map
 from providers.translation.codecs.responses.input_items import InputReader
 from providers.translation.codecs.responses.reasoning import ENCRYPTED, decode_reasoning, encode_reasoning
@@ -170,7 +176,7 @@ def encode_request(request: Request, model: str, capabilities: Capabilities) -> 
     _check(request)
     dropped: list[str] = []
     names = name_map(request)
-    own = request.ext.get(Format.RESPONSES, {})
+    own = own_fields(request, Format.RESPONSES)
     body: Block = {
         "model": model,
         "input": encode_input_items(request, capabilities, names, dropped),
@@ -188,9 +194,7 @@ def encode_request(request: Request, model: str, capabilities: Capabilities) -> 
     for key, value in own.items():
         if key not in RESPONSES_ITEMS:
             body.setdefault(key, value)
-    for issuer, raw in request.ext.items():
-        if issuer is not Format.RESPONSES:
-            dropped.extend(raw)
+    dropped.extend(foreign_fields(request, Format.RESPONSES))
     return Encoded(body=body, names=names, dropped=tuple(dict.fromkeys(dropped)))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from providers.errors import UpstreamProtocolError
 from providers.translation.codec import AnswerContext
+from providers.translation.codecs.openai.fields import moment
 from providers.translation.codecs.responses.errors import failure_of, stream_error
 from providers.translation.codecs.responses.outcome import decode_stop, decode_usage
 from providers.translation.codecs.responses.output_items import decode_item
@@ -69,7 +70,7 @@ def decode_response(body: Json, context: AnswerContext) -> Response:
         model=model if isinstance(model, str) and model else context.model,
         candidates=(candidate,),
         usage=decode_usage(body.get("usage")),
-        created=int(created) if isinstance(created, int | float) and created else None,
+        created=moment(created),
         service_tier=tier if isinstance(tier, str) and tier else None,
     )
 

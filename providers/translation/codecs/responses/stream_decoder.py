@@ -14,6 +14,7 @@ import msgspec
 
 from providers.errors import UpstreamProtocolError
 from providers.translation.codec import AnswerContext
+from providers.translation.codecs.openai.fields import moment
 from providers.translation.codecs.openai.response import answer_arguments
 from providers.translation.codecs.responses.errors import failure_of, stream_error
 from providers.translation.codecs.responses.ids import foreign_id
@@ -25,6 +26,7 @@ from providers.translation.codecs.responses.output_items import (
     decode_image,
     decode_reasoning_item,
     item_state,
+    type_of,
 )
 from providers.translation.model import (
     ArgumentsDelta,
@@ -169,7 +171,7 @@ class Decoder:
             Start(
                 id=identity if isinstance(identity, str) and identity else None,
                 model=model if isinstance(model, str) and model else None,
-                created=int(created) if isinstance(created, int | float) and created else None,
+                created=moment(created),
             )
         )
 
@@ -208,7 +210,7 @@ class Decoder:
             return
         item = self._item(event, block)
         item.block = block
-        if block.get("type") in CALL_TYPES and block.get("name") and item.part is None:
+        if type_of(block) in CALL_TYPES and block.get("name") and item.part is None:
             self._start_call(item, events)
 
     def _item_done(self, event: Block, events: list[Event]) -> None:
@@ -247,7 +249,7 @@ class Decoder:
     def _settle(self, item: _Item, block: Block, events: list[Event]) -> None:
         """The item is final: say what was not said yet, and close its parts."""
         item.done = True
-        kind = block.get("type") or item.block.get("type")
+        kind = type_of(block) or type_of(item.block)
         if kind == "message":
             content = block.get("content")
             for index, part in enumerate(content if isinstance(content, list) else []):
@@ -293,7 +295,8 @@ class Decoder:
     def _say(self, said: _Said, text: str, events: list[Event], logprobs: Json = None) -> None:
         said.texts.append(text)
         said.length += len(text)
-        events.append(TextDelta(i=said.i, text=text, logprobs=logprobs))
+        tokens = logprobs if isinstance(logprobs, list) else None
+        events.append(TextDelta(i=said.i, text=text, logprobs=tokens))
 
     def _text_delta(self, event: Block, events: list[Event]) -> None:
         text = event.get("delta")
@@ -312,7 +315,7 @@ class Decoder:
 
     def _content_done(self, event: Block, events: list[Event]) -> None:
         part, item = event.get("part"), self._item(event)
-        if not isinstance(part, dict) or part.get("type") not in TEXT_KEYS:
+        if not isinstance(part, dict) or type_of(part) not in TEXT_KEYS:
             return
         self._settle_text(item, _index(event), part, events)
         if (said := item.contents.get(_index(event))) is not None:

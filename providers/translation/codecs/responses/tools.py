@@ -24,6 +24,7 @@ from providers.translation.codecs.openai.fields import (
 from providers.translation.codecs.openai.tools import flat_grammar
 from providers.translation.model import Ext, Json, Request, Tool, ToolChoice
 from providers.translation.names import NameMap
+from providers.translation.web_search import approximate, lost, options_of
 from providers.values import Format
 
 Block = dict[str, Json]
@@ -136,7 +137,12 @@ def _server_tool(item: Block, kind: str, path: str) -> Tool:
     if kind != _SERVER_TOOLS.get(neutral, {}).get("type"):
         raw = {"type": kind, **raw}
     label = optional_string(item, "server_label", f"{path}.")
-    return Tool(name=label or neutral, kind=neutral, ext={Format.RESPONSES: raw} if raw else {})
+    return Tool(
+        name=label or neutral,
+        kind=neutral,
+        search=options_of(raw) if neutral == "web_search" else None,
+        ext={Format.RESPONSES: raw} if raw else {},
+    )
 
 
 def _rest(item: Block, known: frozenset[str]) -> Ext:
@@ -220,12 +226,16 @@ def encode_tools(request: Request, names: NameMap, dropped: list[str]) -> Block:
     known: dict[str, Tool] = {}
     for index, tool in enumerate(request.tools):
         where = f"tools[{index}]"
-        dropped.extend(
-            f"{where}.{key}"
-            for issuer, raw in tool.ext.items()
-            if issuer is not Format.RESPONSES
-            for key in raw
-        )
+        if tool.kind in CLIENT_KINDS:
+            dropped.extend(
+                f"{where}.{key}"
+                for issuer, raw in tool.ext.items()
+                if issuer is not Format.RESPONSES
+                for key in raw
+            )
+        elif Format.RESPONSES not in tool.ext:
+            kept = ("allowed_domains", "location", "size")
+            dropped.extend(lost(tool, where, Format.RESPONSES, kept))
         if tool.cache is not None:
             dropped.append(f"{where}.cache_control")
         block = _encode_tool(tool, names)
@@ -267,7 +277,7 @@ def _encode_tool(tool: Tool, names: NameMap) -> Block | None:
         block = _SERVER_TOOLS.get(tool.kind)
         if block is None and "type" not in raw:
             return None
-        return {**(block or {}), **raw}
+        return {**(block or {}), **(raw or _search_options(tool))}
     block = {"type": tool.kind, "name": names.mangle(tool.name)}
     if tool.description is not None:
         block["description"] = tool.description
@@ -279,6 +289,20 @@ def _encode_tool(tool: Tool, names: NameMap) -> Block | None:
         # The service's default is strict, which refuses most schemas that were not written for it.
         block["strict"] = bool(tool.strict)
     return {**block, **raw}
+
+
+def _search_options(tool: Tool) -> Block:
+    wanted = tool.search
+    if wanted is None:
+        return {}
+    options: Block = {}
+    if wanted.allowed_domains:
+        options["filters"] = {"allowed_domains": list(wanted.allowed_domains)}
+    if wanted.location is not None:
+        options["user_location"] = approximate(wanted.location)
+    if wanted.size is not None:
+        options["search_context_size"] = wanted.size
+    return options
 
 
 def _refuse_lost(request: Request, known: dict[str, Tool]) -> None:

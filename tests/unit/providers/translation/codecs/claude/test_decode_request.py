@@ -21,6 +21,7 @@ from providers.translation.model import (
     ToolResult,
     Turn,
     Unknown,
+    WebSearch,
 )
 from providers.values import Format
 
@@ -297,7 +298,9 @@ def test_tools_of_both_kinds_are_read():
         ext={CLAUDE: {"input_examples": [{}]}},
     )
     assert request.tools[1] == Tool(name="g", schema=schema)
-    assert request.tools[2] == Tool(name="web_search", kind="web_search", ext={CLAUDE: search})
+    assert request.tools[2] == Tool(
+        name="web_search", kind="web_search", search=WebSearch(max_uses=3), ext={CLAUDE: search}
+    )
     assert [tool.kind for tool in request.tools[3:]] == ["code_execution", "bash", "mcp"]
     sent = CODEC.encode_request(request, "m", Capabilities()).body["tools"]
     assert sent[2:] == [

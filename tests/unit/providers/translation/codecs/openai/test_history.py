@@ -180,7 +180,7 @@ def test_media_of_the_assistant_move_to_the_next_user_message():
         ),
         (
             Media(kind="document", mime="application/pdf", data="AA", title="T"),
-            {"type": "file", "file": {"filename": "T", "file_data": "data:application/pdf;base64,AA"}},
+            {"type": "file", "file": {"filename": "T.pdf", "file_data": "data:application/pdf;base64,AA"}},
         ),
         (
             Media(kind="document", mime="application/pdf", data="AA"),

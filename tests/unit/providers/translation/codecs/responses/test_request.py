@@ -24,6 +24,7 @@ from providers.translation.model import (
     ToolCall,
     ToolResult,
     Unknown,
+    WebSearch,
 )
 from providers.translation.model import (
     ToolChoice as Choice,
@@ -331,7 +332,12 @@ def test_tools_of_every_kind():
     assert tools == (
         Tool(name="f", description="d", schema=SCHEMA, strict=True),
         Tool(name="patch", kind="custom", description="d", grammar={"type": "grammar", "syntax": "lark"}),
-        Tool(name="web_search", kind="web_search", ext={OWN: {"search_context_size": "low"}}),
+        Tool(
+            name="web_search",
+            kind="web_search",
+            search=WebSearch(size="low"),
+            ext={OWN: {"search_context_size": "low"}},
+        ),
         Tool(name="web_search", kind="web_search", ext={OWN: {"type": "web_search_preview"}}),
         Tool(name="code_execution", kind="code_execution", ext={OWN: {"container": {"type": "auto"}}}),
         Tool(
