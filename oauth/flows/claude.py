@@ -1,7 +1,7 @@
 """Claude subscriptions: authorization code with PKCE, setup tokens, and Claude Code's own file. Pure.
 
 Facts: CLIProxyAPI v7 and Claude Code's login as seen from outside; Anthropic publishes no reference for
-third parties (docs/protocols/claude-oauth.md says what is unconfirmed).
+third parties (docs/protocols/claude.md says what is unconfirmed).
 """
 
 from __future__ import annotations

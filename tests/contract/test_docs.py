@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from oauth.flows.registry import CHANNELS
+from oauth.sheets import setting_name
 from providers import errors
 from providers.adapters.registry import ADAPTERS
 
@@ -62,6 +64,27 @@ def test_a_setting_has_its_row(name):
 @pytest.mark.parametrize("key", [adapter.key for adapter in ADAPTERS])
 def test_a_provider_has_its_row(key):
     assert f"`{key}`" in text_of("docs/protocols/providers.md")
+
+
+def channel_settings() -> list[str]:
+    return [
+        setting_name(channel, name)
+        for channel in CHANNELS
+        for name in (*channel.defaults, *(name for name, _ in channel.required_settings))
+    ]
+
+
+@pytest.mark.parametrize("name", channel_settings())
+def test_a_channels_setting_has_its_row(name):
+    assert f"| `{name}` |" in text_of("docs/logins.md")
+
+
+@pytest.mark.parametrize("channel", CHANNELS, ids=lambda channel: channel.key)
+def test_a_channel_has_its_page(channel):
+    assert "## Login\n" in text_of(f"docs/protocols/{channel.key}.md")
+    assert f"protocols/{channel.key}.md" in text_of("docs/logins.md")
+    for _, where in channel.required_settings:
+        assert where in text_of("docs/logins.md")
 
 
 @pytest.mark.parametrize("name", error_types())
