@@ -63,6 +63,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
         (
             ("Client keys", "vpn_key", "routing_clientkey", "routing.view_clientkey"),
             ("Usage", "monitoring", "routing_usagerecord", "routing.view_usagerecord"),
+            ("Why?", "help", "why", "providers.view_credential"),
         ),
     ),
     (
@@ -99,7 +100,9 @@ def _may(request: HttpRequest, permission: str) -> bool:
 
 
 def _link(page: str) -> str:
-    try:
-        return reverse(f"admin:{page}_changelist")
-    except NoReverseMatch:
-        return ""
+    for name in (f"admin:{page}_changelist", page):
+        try:
+            return reverse(name)
+        except NoReverseMatch:
+            continue
+    return ""

@@ -8,8 +8,10 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from management_api.viewsets.providers import ProviderEnabled
+from routing.admin_why import why
 
 urlpatterns = [
+    path("admin/why/", admin.site.admin_view(why), name="why"),
     path("admin/", admin.site.urls),
     path("v0/management/", include("management_api.urls")),
     path("v0/oauth/kiro/", include("management_api.kiro_urls")),

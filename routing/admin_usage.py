@@ -7,22 +7,15 @@ from typing import Any
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
-from django.template.loader import render_to_string
 from unfold.contrib.filters.admin import FieldTextFilter
 from unfold.paginator import InfinitePaginator
 
 from providers.admin import badge, two_lines
-from providers.models import Credential, Provider
+from providers.models import Provider
 from providers.status import Status
 from providers.typed_admin import ModelAdmin
+from routing.admin_record import OUTCOMES, milliseconds, story_of
 from routing.models import ClientKey, UsageRecord
-
-OUTCOMES = {
-    "ok": ("OK", "success"),
-    "error": ("Error", "danger"),
-    "cut": ("Cut short", "warning"),
-    "client_gone": ("Client left", "info"),
-}
 
 
 class ChosenFilter(admin.SimpleListFilter):
@@ -100,37 +93,12 @@ class UsageRecordAdmin(ModelAdmin[UsageRecord]):
     )
     list_filter_submit = True
     search_fields = ("exchange_id__exact", "request_id__exact")
-    search_help_text = "Exchange id or request id, whole"
+    search_help_text = "Request id or exchange id, whole"
     ordering = ("-started_at",)
     list_per_page = 50
     show_full_result_count = False
     paginator = InfinitePaginator
-    fieldsets = (
-        (
-            None,
-            {
-                "fields": (
-                    ("started_at", "result"),
-                    ("asked_by", "client_format"),
-                    ("route_model", "is_stream"),
-                    ("served_by", "credential_shown"),
-                )
-            },
-        ),
-        ("Attempts, in order", {"fields": ("attempts_shown",)}),
-        (
-            "What it took",
-            {
-                "fields": (
-                    ("input_tokens", "output_tokens"),
-                    ("cached_tokens", "reasoning_tokens"),
-                    ("first_byte", "duration"),
-                    "dropped_shown",
-                )
-            },
-        ),
-        ("Identity", {"fields": (("exchange_id", "request_id"), "error_code")}),
-    )
+    change_form_template = "admin/routing/usagerecord/page.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -151,10 +119,6 @@ class UsageRecordAdmin(ModelAdmin[UsageRecord]):
             return "nobody"
         return two_lines(obj.provider_key, obj.upstream_model)
 
-    @admin.display(description="credential")
-    def credential_shown(self, obj: UsageRecord) -> str:
-        return obj.credential_label or "none"
-
     @admin.display(description="result")
     def result(self, obj: UsageRecord) -> str:
         word, variant = OUTCOMES.get(obj.outcome, (obj.outcome, ""))
@@ -172,42 +136,8 @@ class UsageRecordAdmin(ModelAdmin[UsageRecord]):
     def time_taken(self, obj: UsageRecord) -> str:
         return milliseconds(obj.duration_ms)
 
-    @admin.display(description="first byte after")
-    def first_byte(self, obj: UsageRecord) -> str:
-        return milliseconds(obj.first_byte_ms)
-
-    @admin.display(description="finished after")
-    def duration(self, obj: UsageRecord) -> str:
-        return milliseconds(obj.duration_ms)
-
-    @admin.display(description="dropped in translation")
-    def dropped_shown(self, obj: UsageRecord) -> str:
-        return ", ".join(str(item) for item in obj.dropped) or "nothing"
-
-    @admin.display(description="attempts")
-    def attempts_shown(self, obj: UsageRecord) -> str:
-        """A table: which credential, with what result and why it was not the last one."""
-        attempts = [attempt for attempt in obj.attempts if isinstance(attempt, dict)]
-        ids = {attempt["credential"] for attempt in attempts if isinstance(attempt.get("credential"), int)}
-        names = {row.pk: row.label or row.fingerprint for row in Credential.objects.filter(pk__in=ids)}
-        rows = [
-            {
-                **attempt,
-                "credential": _name_of(attempt.get("credential"), names),
-                "took": milliseconds(attempt.get("ms")),
-            }
-            for attempt in attempts
-        ]
-        return render_to_string("admin/routing/usagerecord/attempts.html", {"attempts": rows})
-
-
-def milliseconds(value: Any) -> str:
-    """``231 ms``, ``4.2 s``; "" for what was not measured."""
-    if not isinstance(value, int | float):
-        return ""
-    return f"{value:,.0f} ms" if value < 10_000 else f"{value / 1000:,.1f} s"
-
-
-def _name_of(credential_id: Any, names: dict[int, str]) -> str:
-    """A credential that is gone keeps its number."""
-    return names.get(credential_id) or f"credential {credential_id}"
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
+        record: UsageRecord | None = kwargs.get("obj")
+        if record is not None:
+            context["story"] = story_of(record)
+        return super().render_change_form(request, context, *args, **kwargs)

@@ -241,11 +241,16 @@ class UsageRecord(models.Model):
     attempts = models.JSONField(default=list)
     """One object per attempt: provider, credential, model, status, reason, ms."""
     dropped = models.JSONField(default=list)
+    decision = models.JSONField(null=True)
+    """The rule that ordered the candidates, what held the conversation, the fallback, and who was no
+    candidate at that moment. None in lines that an older version left in the spool."""
     input_tokens = models.PositiveBigIntegerField(null=True)
     output_tokens = models.PositiveBigIntegerField(null=True)
     cached_tokens = models.PositiveBigIntegerField(null=True)
     reasoning_tokens = models.PositiveBigIntegerField(null=True)
     first_byte_ms = models.FloatField(null=True)
+    overhead_ms = models.FloatField(null=True)
+    """The gateway's own share of the time to the first byte."""
     duration_ms = models.FloatField()
 
     class Meta:
@@ -254,6 +259,7 @@ class UsageRecord(models.Model):
             models.Index(fields=["-started_at"], name="usage_recent"),
             models.Index(fields=["client_key", "-started_at"], name="usage_by_client_key"),
             models.Index(fields=["credential", "-started_at"], name="usage_by_credential"),
+            models.Index(fields=["request_id"], name="usage_by_request_id"),
         ]
 
     def __str__(self) -> str:

@@ -61,6 +61,8 @@ class UsageLine(msgspec.Struct, frozen=True, kw_only=True):
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
     first_byte_ms: float | None = None
+    overhead_ms: float | None = None
+    decision: dict[str, Any] = {}
 
 
 ENCODER = msgspec.json.Encoder()

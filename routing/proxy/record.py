@@ -8,8 +8,8 @@ import re
 from typing import Any, Protocol
 
 from providers.translation.model import Usage
-from routing.core.resolve import Candidate
-from routing.core.table import ClientEntry
+from routing.core.resolve import Candidate, Resolution
+from routing.core.table import ClientEntry, Rejection
 from routing.usage import UsageLine
 
 logger = logging.getLogger("routing.proxy")
@@ -28,6 +28,7 @@ class Record:
         "attempts",
         "client",
         "client_format",
+        "decision",
         "dropped",
         "exchange_id",
         "fallback",
@@ -55,6 +56,8 @@ class Record:
         self.dropped: tuple[str, ...] = ()
         self.fallback: tuple[str, str] | None = None
         """(the id asked in place of the client's, why)."""
+        self.decision: Resolution | None = None
+        """The first one: by what rule the candidates were ordered, and who was none."""
         self.usage: Usage | None = None
         self.first_byte_ms: float | None = None
         self.overhead_ms: float | None = None
@@ -99,6 +102,8 @@ class Record:
             cached_tokens=usage.cache_read if usage else None,
             reasoning_tokens=usage.reasoning if usage else None,
             first_byte_ms=round(self.first_byte_ms, 2) if self.first_byte_ms is not None else None,
+            overhead_ms=round(self.overhead_ms, 2) if self.overhead_ms is not None else None,
+            decision=decision_of(self.decision, self.fallback),
             duration_ms=round(duration_ms, 2),
         )
 
@@ -119,6 +124,42 @@ class Record:
         if error_code:
             text += f" error={quoted(error_code)}"
         logger.log(logging.INFO if status < 500 else logging.WARNING, "%s", text)
+
+
+MOST_REJECTIONS = 10
+"""Kept of each exchange, what was so at that moment before what the configuration says anyway."""
+OF_THE_MOMENT = frozenset({"cooling", "limit", "capability"})
+
+
+def decision_of(resolution: Resolution | None, fallback: tuple[str, str] | None) -> dict[str, Any]:
+    """What the record's page tells of the decision, small enough for every line."""
+    told: dict[str, Any] = {}
+    if fallback is not None:
+        told["fallback"] = list(fallback)
+    if resolution is None:
+        return told
+    told["strategy"] = resolution.strategy.value
+    if resolution.bound_by:
+        told["bound_by"] = resolution.bound_by.partition(":")[0]
+    if resolution.rejections:
+        kept = sorted(resolution.rejections, key=lambda one: one.reason not in OF_THE_MOMENT)
+        told["rejected"] = [_rejection(one) for one in kept[:MOST_REJECTIONS]]
+        told["rejected_count"] = len(kept)
+    return told
+
+
+def _rejection(rejection: Rejection) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "credential": rejection.credential_id,
+        "provider": rejection.provider_key,
+        "model": rejection.model[:100],
+        "reason": rejection.reason,
+    }
+    if rejection.detail:
+        told["detail"] = rejection.detail[:160]
+    if rejection.until is not None:
+        told["until"] = round(rejection.until, 1)
+    return told
 
 
 PLAIN = re.compile(r"[\w.:/@()+-]+")

@@ -102,6 +102,7 @@ class Trials:
         count towards the limits of their credential. Raises the last upstream error, or NoCandidate, and
         what ``look`` raises."""
         state, clock = self._gateway.state, self._gateway.clock
+        self._record.decision = self._record.decision or resolution
         last: UpstreamError | None = None
         number = 0
         while True:
@@ -192,6 +193,7 @@ class Trials:
             "provider": credential.provider_key,
             "credential": credential.id,
             "model": candidate.model,
+            "at": round((gateway.clock() - record.started_at) * 1000, 1),
             **self.detour,
         }
         if round_number:

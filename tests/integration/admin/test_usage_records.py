@@ -58,8 +58,69 @@ def test_the_page_tells_each_attempt_and_its_reason(admin):
     ]
     record = make_usage(attempts=attempts, input_tokens=1200, output_tokens=34, first_byte_ms=231.0)
     html = admin.get(reverse("admin:routing_usagerecord_change", args=[record.pk])).content.decode()
-    for shown in ("Research", "quota: spent", "429", "credential 999", "412 ms", "1200", "231 ms"):
+    for shown in ("Research", "spent", "429", "credential 999", "412 ms", "1,200", "231 ms"):
         assert shown in html
+    assert f"/admin/why/?model={record.route_model}" in html
+
+
+def test_the_page_tells_who_was_left_out_and_what_was_decided(admin):
+    provider = make_provider()
+    resting = make_credential(provider, label="Night shift")
+    record = make_usage(
+        request_id="req-1",
+        decision={
+            "strategy": "weighted-round-robin",
+            "bound_by": "header",
+            "fallback": ["large", "context_length"],
+            "rejected": [
+                {
+                    "credential": resting.pk,
+                    "provider": "acme",
+                    "model": "small",
+                    "reason": "cooling",
+                    "detail": "quota: <b>full</b>",
+                    "until": 1_800_000_000.0,
+                }
+            ],
+            "rejected_count": 4,
+        },
+    )
+    html = admin.get(reverse("admin:routing_usagerecord_change", args=[record.pk])).content.decode()
+    for shown in (
+        "Night shift",
+        "rests",
+        "and 3 more",
+        "weighted-round-robin",
+        "bound (header)",
+        "large, because the conversation did not fit",
+        "quota: &lt;b&gt;full&lt;/b&gt;",
+    ):
+        assert shown in html
+
+
+@pytest.mark.parametrize("damaged", [None, [], {"rejected": ["x"]}, {"rejected": [{}]}, {"fallback": None}])
+def test_a_record_of_another_version_still_has_its_page(admin, damaged):
+    record = make_usage(decision=damaged, attempts=["x", {}, {"ms": "slow", "credential": "7"}])
+    assert admin.get(reverse("admin:routing_usagerecord_change", args=[record.pk])).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("outcome", "verdict"),
+    [("client_gone", "The client left"), ("cut", "broke off"), ("error", "Nobody answered in 1 attempt")],
+)
+def test_the_verdict_tells_how_it_ended(admin, outcome, verdict):
+    make_provider()
+    attempts = [{"provider": "acme", "model": "small", "reason": "transient: gone", "ms": 3}]
+    record = make_usage(outcome=outcome, attempts=attempts, provider_key="acme", upstream_model="small")
+    html = admin.get(reverse("admin:routing_usagerecord_change", args=[record.pk])).content.decode()
+    assert verdict in html
+
+
+def test_a_record_is_found_by_the_clients_request_id(admin):
+    make_usage(1, request_id="req-1")
+    make_usage(2, request_id="req-2")
+    rows = admin.get(LIST, {"q": "req-2"}).context["cl"].result_list
+    assert [row.request_id for row in rows] == ["req-2"]
 
 
 def test_what_an_upstream_said_is_escaped(admin):

@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
@@ -33,8 +34,20 @@ sys.stdin.read()
 """
 
 
+NEW_FIELDS = ("decision", "overhead_ms")
+"""Not in lines that a version before 2026-11-28 left in the spool."""
+
+
 def raw(*numbers, **changes):
     return [ENCODER.encode(line(number, **changes)) for number in numbers]
+
+
+@pytest.mark.django_db
+def test_a_line_of_an_older_version_becomes_a_row():
+    old = {name: value for name, value in msgspec.to_builtins(line(1)).items() if name not in NEW_FIELDS}
+    usage.write([ENCODER.encode(old)])
+    row = UsageRecord.objects.get()
+    assert (row.decision, row.overhead_ms) == (None, None)
 
 
 @pytest.mark.django_db
@@ -55,6 +68,8 @@ def test_a_line_becomes_a_row_with_every_field():
         "cached_tokens": 3,
         "reasoning_tokens": None,
         "first_byte_ms": 1.25,
+        "overhead_ms": 0.5,
+        "decision": {"strategy": "round-robin", "rejected": [{"credential": 7, "until": 1.5}]},
         "route_model": "mödel %s 100%",
     }
     usage.write(raw(1, **values))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 
+import msgspec
 import pytest
 
 from providers.translation.model import Usage
 from providers.values import CredentialEntry
-from routing.core.resolve import Candidate
-from routing.core.table import ClientEntry
-from routing.proxy.record import Record
+from routing.core.resolve import Candidate, Resolution
+from routing.core.table import ClientEntry, Rejection
+from routing.proxy.record import Record, decision_of
 
 
 class Lines:
@@ -92,3 +93,41 @@ def test_a_client_cannot_forge_a_log_line(record, caplog):
     (entry,) = caplog.records
     assert "\n" not in entry.getMessage()
     assert 'id="x outcome=ok\\nforged"' in entry.getMessage()
+
+
+def test_the_decision_is_kept_small_and_what_was_so_then_comes_first():
+    static = [
+        Rejection(credential_id=n, provider_key="p", reason="disabled", detail="d" * 500) for n in range(30)
+    ]
+    cooling = Rejection(
+        credential_id=99, provider_key="p", reason="cooling", detail="quota", model="m", until=12.34
+    )
+    resolution = Resolution(
+        route_model="m",
+        suffix="",
+        candidates=(),
+        rejections=(*static, cooling),
+        bound_by="header:secret-session",
+    )
+    told = decision_of(resolution, ("large", "exhaustion"))
+    assert told["strategy"] == "round-robin"
+    assert told["bound_by"] == "header"
+    assert told["fallback"] == ["large", "exhaustion"]
+    assert told["rejected"][0] == {
+        "credential": 99,
+        "provider": "p",
+        "model": "m",
+        "reason": "cooling",
+        "detail": "quota",
+        "until": 12.3,
+    }
+    assert (len(told["rejected"]), told["rejected_count"]) == (10, 31)
+    assert len(msgspec.json.encode(told)) < 3000
+
+
+def test_nothing_decided_is_nothing_told(record):
+    assert decision_of(None, None) == {}
+    ledger = Lines()
+    record.overhead_ms = 1.23456
+    record.write(ledger, status=404, outcome="error", duration_ms=1)
+    assert (ledger.written[0].decision, ledger.written[0].overhead_ms) == ({}, 1.23)
