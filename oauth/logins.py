@@ -6,14 +6,15 @@ import secrets as random
 import time
 from collections.abc import Mapping
 
-from oauth import attempts
+from oauth import attempts, proxies
 from oauth.attempts import Beginner
 from oauth.flows.channel import Channel, LoginAsk, LoginMethod
 from oauth.flows.errors import OAuthError
 from oauth.models import AttemptStatus, LoginAttempt
 from oauth.runner import RUNNER, Order
 from oauth.sheets import require_settings, settings_of
-from providers.models import Credential
+from providers import secrets as sealed
+from providers.models import Credential, Provider
 
 LONGEST_VALUE = 64 * 1024
 """Characters of a typed field; a pasted credential file is the longest."""
@@ -51,12 +52,14 @@ def start(
     if any(len(value) > LONGEST_VALUE for value in given.values()):
         raise LoginRefused("A field is too long.")
     ask = LoginAsk(method=method.key, seed=random.token_hex(64), now=time.time(), values=given)
+    proxy_url = _proxy_url(channel, renews)
     attempt, state = attempts.begin(channel, method.key, beginner, renews)
     order = Order(
         attempt_id=attempt.pk,
         state=state,
         channel=channel,
         flow=channel.login(ask, {**settings, **(overrides or {})}),
+        proxy_url=proxy_url,
         forward=forward,
         listens=listens,
     )
@@ -66,3 +69,15 @@ def start(
         attempts.fail(attempt.pk, AttemptStatus.FAILED, error.code or "failed", error.message)
         raise
     return attempt, state
+
+
+def _proxy_url(channel: Channel, renews: Credential | None) -> str:
+    """The way out of the credential's later calls: its own proxy, its provider's, the gateway's."""
+    provider = (
+        Provider.objects.filter(key=channel.provider_key).first() if renews is None else renews.provider
+    )
+    token = (renews.proxy_token if renews is not None else "") or (provider.proxy_token if provider else "")
+    try:
+        return sealed.reveal(token) or proxies.default_proxy()
+    except sealed.SecretsError as error:
+        raise LoginRefused(f"The proxy of this provider cannot be used: {error}") from error

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 import msgspec
 from django.db import DatabaseError, connections
 
-from oauth import attempts, proxies
+from oauth import attempts
 from oauth.driver import Driver, Listener, own_client
 from oauth.flows.base import Callback, Flow, Grant, OpenPage, ShowCode, SlowedDown
 from oauth.flows.channel import Channel
@@ -62,6 +62,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     channel: Channel
     flow: Flow[Grant]
+    proxy_url: str = ""
     forward: str = ""
     listens: bool = True
 
@@ -172,7 +173,7 @@ class LoginRunner:
         try:
             if self._client is None:
                 self._client = own_client()
-            driver = Driver(self._client, proxy_url=await self.in_database(proxies.default_proxy))
+            driver = Driver(self._client, proxy_url=job.order.proxy_url)
             grant = await driver.run(job.order.flow, job)
             order = job.order
             await self.in_database(lambda: attempts.complete(order.attempt_id, order.channel, grant))

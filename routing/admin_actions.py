@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from providers.models import Credential, CredentialCooldown, CredentialHealth, Origin
 from providers.upstream.probe import ProbeResult
-from routing import revision
+from routing import revision, timeline
 from routing.probing import probe_and_record
 
 CLEARED = "Cooldowns cleared."
@@ -65,8 +65,9 @@ def clear_cooldowns(credentials: models.QuerySet[Credential]) -> int:
         rows = Credential.objects.filter(pk__in=ids)
         resting = rows.filter(models.Q(cooldowns__isnull=False) | models.Q(health=CredentialHealth.BROKEN))
         count = resting.distinct().count()
-        CredentialCooldown.objects.filter(credential_id__in=ids).delete()
-        rows.update(cooldowns_cleared_at=timezone.now())
+        now = timezone.now()
+        rows.update(cooldowns_cleared_at=now)
+        timeline.note_ended(CredentialCooldown.objects.filter(credential_id__in=ids), now)
         rows.filter(health=CredentialHealth.BROKEN).update(health=CredentialHealth.UNKNOWN, health_message="")
         revision.bump()
     return count

@@ -22,6 +22,7 @@ FORM = {
     "expires_at_0": "2099-01-31",
     "expires_at_1": "12:00:00",
     "allowed_models": "gpt-4o\n claude-* \n\ngpt-4o",
+    "keeps_responses_days": "0",
 }
 
 
@@ -62,7 +63,7 @@ def test_the_key_is_nowhere_afterwards(root, caplog):
 
 
 def test_it_is_made_disabled_when_asked(key_manager):
-    html = key_manager.post(ADD, {"note": "later"}).content.decode()
+    html = key_manager.post(ADD, {"note": "later", "keeps_responses_days": "0"}).content.decode()
     assert not ClientKey.objects.get().enabled
     assert "It is disabled" in html
 

@@ -66,7 +66,12 @@ def test_a_gateway_admin_cannot_make_or_edit_a_superuser(admin):
 def test_a_key_manager_works_with_client_keys_and_reads_usage(key_manager):
     make_usage(client_key_label="CI")
     assert key_manager.get(url("routing_clientkey_changelist")).status_code == 200
-    assert key_manager.post(url("routing_clientkey_add"), {"note": "CI", "enabled": "on"}).status_code == 200
+    assert (
+        key_manager.post(
+            url("routing_clientkey_add"), {"note": "CI", "enabled": "on", "keeps_responses_days": "0"}
+        ).status_code
+        == 200
+    )
     row = ClientKey.objects.get()
     data = {"action": "disable", "_selected_action": [row.pk]}
     key_manager.post(url("routing_clientkey_changelist"), data)
