@@ -27,9 +27,13 @@ def check(row: models.Model, **shapes: Any) -> None:
 
 
 def read(row: models.Model, column: str, shape: Any, default: _Default) -> Any | _Default:
-    """The value in ``column``; ``default`` with a logged error when it is not of ``shape``."""
+    """The value in ``column``; ``default`` when it is empty, and with a logged error when it is not of
+    ``shape``."""
+    stored = getattr(row, column)
+    if stored in ({}, []):
+        return default
     try:
-        return msgspec.convert(getattr(row, column), shape)
+        return msgspec.convert(stored, shape)
     except msgspec.ValidationError as error:
         logger.error("%s of %s %s is ignored: %s", column, type(row).__name__, row.pk, error)
         return default

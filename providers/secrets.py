@@ -27,6 +27,10 @@ SEALED = re.compile(r"[0-9a-f]{8}:gAAAA[A-Za-z0-9_\-=]+")
 """What a sealed column holds: a key id and a Fernet token, whose version byte and time start ``gAAAA``."""
 
 
+MOST_OPENED = 20_000
+"""Opened tokens that are remembered."""
+
+
 class SecretsError(Exception):
     """A secret cannot be opened or sealed; the text says which key id is missing, never a secret."""
 
@@ -46,6 +50,7 @@ class Keyring:
         self._ciphers: dict[str, Fernet] = {}
         self._newest = ""
         self._read_from: tuple[int, int, int] | None = None
+        self._opened: dict[str, str] = {}
 
     def load(self) -> None:
         """Read the keys again. Raises SecretsError on a key that is not a Fernet key."""
@@ -61,6 +66,7 @@ class Keyring:
             self._ciphers = ciphers
             self._newest = key_id(keys[0]) if keys else ""
             self._read_from = read_from
+            self._opened = {}
 
     def ensure(self) -> None:
         """Make the first key when there is none yet."""
@@ -81,6 +87,17 @@ class Keyring:
             return self._newest, self._ciphers
 
     def open(self, token: str) -> str:
+        """The plain text. What was opened is kept until the keys change: a table is built from thousands of
+        tokens, over and over, and the table holds the plain texts anyway."""
+        opened = self._opened.get(token)
+        if opened is None:
+            opened = self._decrypted(token)
+            if len(self._opened) >= MOST_OPENED:
+                self._opened.clear()
+            self._opened[token] = opened
+        return opened
+
+    def _decrypted(self, token: str) -> str:
         wanted, _, sealed = token.partition(":")
         cipher = self._ciphers.get(wanted)
         if cipher is None:

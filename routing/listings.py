@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import msgspec
 
 from providers.adapters.base import Adapter, CatalogueModel
 from providers.models import Credential, Origin, Provider
 from routing.core.exclusions import first_match
+from routing.core.resolve import upstream_suffix
 from routing.models import ChannelAlias, ChannelExclusion, ModelAlias, ModelExclusion
 
 logger = logging.getLogger("routing.table")
@@ -25,9 +27,36 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     members: tuple[str, ...]
+    """Upstream models as configured, maybe with a suffix."""
     force_mapping: bool = False
     model: CatalogueModel
     excluded_by: str | None = None
+    upstream: tuple[tuple[str, str], ...] = ()
+    """``members`` as (model, suffix)."""
+
+    def __post_init__(self) -> None:
+        if not self.upstream:
+            parsed = tuple(upstream_suffix(member) for member in self.members)
+            msgspec.structs.force_setattr(self, "upstream", parsed)
+
+
+class AliasRow(NamedTuple):
+    """A ModelAlias as far as listing needs it: there may be thousands, and a model instance costs ten times
+    as much. The fields are columns."""
+
+    alias: str
+    upstream_model: str
+    provider_id: int = 0
+    credential_id: int | None = None
+    force_mapping: bool = False
+    display_name: str = ""
+    origin: str = Origin.DATABASE
+    options: dict[str, Any] = {}
+
+    @classmethod
+    def all(cls) -> list[AliasRow]:
+        rows = ModelAlias.objects.order_by("position", "id").values_list(*cls._fields)
+        return [cls(*row) for row in rows]
 
 
 class Rules:
@@ -35,12 +64,12 @@ class Rules:
 
     def __init__(
         self,
-        aliases: Iterable[ModelAlias],
+        aliases: Iterable[AliasRow],
         exclusions: Iterable[ModelExclusion],
         channel_aliases: Iterable[ChannelAlias],
         channel_exclusions: Iterable[ChannelExclusion],
     ) -> None:
-        self._aliases: defaultdict[tuple[str, int], list[ModelAlias]] = defaultdict(list)
+        self._aliases: defaultdict[tuple[str, int], list[AliasRow]] = defaultdict(list)
         self._patterns: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
         self._channel_aliases: defaultdict[tuple[str, int | None], list[ChannelAlias]] = defaultdict(list)
         self._channel_patterns: defaultdict[tuple[str, int | None], list[str]] = defaultdict(list)
@@ -53,9 +82,11 @@ class Rules:
         for barred in channel_exclusions:
             self._channel_patterns[barred.channel, barred.credential_id].append(barred.pattern)
 
-    def aliases(self, credential: Credential) -> list[ModelAlias]:
-        own = self._aliases.get(("credential", credential.pk), [])
-        return own + self._aliases.get(("provider", credential.provider_id), [])
+    def aliases(self, credential: Credential) -> list[AliasRow]:
+        """Its own, then its provider's; the same list for all that have none of their own."""
+        general = self._aliases["provider", credential.provider_id]
+        own = self._aliases.get(("credential", credential.pk))
+        return own + general if own else general
 
     def patterns(self, credential: Credential) -> tuple[str, ...]:
         own = self._patterns.get(("credential", credential.pk), [])
@@ -73,13 +104,13 @@ class Rules:
         return (*own, *self._channel_patterns.get((channel, None), ()))
 
 
-def _owner(row: ModelAlias | ModelExclusion) -> tuple[str, int]:
+def _owner(row: AliasRow | ModelExclusion) -> tuple[str, int]:
     if row.credential_id is not None:
         return "credential", row.credential_id
     return "provider", row.provider_id
 
 
-def is_closed(credential: Credential, aliases: list[ModelAlias]) -> bool:
+def is_closed(credential: Credential, aliases: list[AliasRow]) -> bool:
     """Whether the aliases are the whole list or stand beside the catalogue: an option of the credential says
     so, else one of its provider; where neither does, aliases of the file are the whole list."""
     said = credential.options.get("only-listed", credential.provider.options.get("only-listed"))
@@ -92,7 +123,7 @@ def listings_of_key(
     provider: Provider,
     adapter: Adapter,
     known: tuple[CatalogueModel, ...],
-    aliases: list[ModelAlias],
+    aliases: list[AliasRow],
     patterns: tuple[str, ...],
     *,
     closed: bool,
@@ -121,7 +152,7 @@ def listings_of_login(
     provider: Provider,
     adapter: Adapter,
     catalogue: tuple[CatalogueModel, ...],
-    aliases: list[ModelAlias],
+    aliases: list[AliasRow],
     renamed: list[ChannelAlias],
     patterns: tuple[str, ...],
     *,
@@ -179,9 +210,9 @@ def _renamed(
         )
 
 
-def _aliased(catalogue: dict[str, CatalogueModel], aliases: list[ModelAlias]) -> Iterator[Listing]:
+def _aliased(catalogue: dict[str, CatalogueModel], aliases: list[AliasRow]) -> Iterator[Listing]:
     """Each alias once; one repeated for several upstream models is a pool."""
-    pools: dict[str, list[ModelAlias]] = {}
+    pools: dict[str, list[AliasRow]] = {}
     for alias in aliases:
         pools.setdefault(alias.alias.lower(), []).append(alias)
     for members in pools.values():

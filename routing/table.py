@@ -14,7 +14,7 @@ import msgspec
 from django.db import transaction
 from django.utils import timezone
 
-from oauth.models import QuotaReading
+from oauth.models import OAuthToken, QuotaReading
 from providers import secrets
 from providers.adapters.base import Adapter, CatalogueModel
 from providers.adapters.registry import UnknownAdapter, adapter_for
@@ -27,7 +27,6 @@ from routing import revision
 from routing.amp_rows import amp_settings
 from routing.core.capability import merged
 from routing.core.payload import PayloadRules
-from routing.core.resolve import upstream_suffix
 from routing.core.table import (
     Candidate,
     ClientEntry,
@@ -41,13 +40,12 @@ from routing.core.table import (
     Spent,
     Strategy,
 )
-from routing.listings import Listing, Rules, is_closed, listings_of_key, listings_of_login
+from routing.listings import AliasRow, Listing, Rules, is_closed, listings_of_key, listings_of_login
 from routing.models import (
     ChannelAlias,
     ChannelExclusion,
     ClientKey,
     GatewaySettings,
-    ModelAlias,
     ModelExclusion,
 )
 from routing.prices import price_of
@@ -56,6 +54,9 @@ from routing.provider_rows import provider_entries
 logger = logging.getLogger("routing.table")
 
 DAY_S = 86_400
+UNREAD = ("created_at", "updated_at")
+UNREAD_OF_CREDENTIALS = ("health_message", "health_at", "latency_ms", "origin_key")
+"""Columns that routing does not look at; converting thousands of moments takes its time."""
 
 
 def build() -> RoutingTable:
@@ -67,16 +68,17 @@ def build() -> RoutingTable:
     with transaction.atomic():
         number = revision.current()
         settings_row = GatewaySettings.objects.filter(pk=1).first() or GatewaySettings()
-        credentials = list(
-            Credential.objects.select_related("provider", "oauth_token").order_by("provider__key", "id")
-        )
-        aliases = list(ModelAlias.objects.order_by("position", "id"))
+        providers = list(Provider.objects.order_by("key"))
+        credentials = list(Credential.objects.defer(*UNREAD, *UNREAD_OF_CREDENTIALS).order_by("id"))
+        logins = list(OAuthToken.objects.all())
+        aliases = AliasRow.all()
         exclusions = list(ModelExclusion.objects.all())
-        providers = list(Provider.objects.all())
         channel_aliases = list(ChannelAlias.objects.order_by("position", "id"))
         channel_exclusions = list(ChannelExclusion.objects.all())
         keys = list(ClientKey.objects.all())
         spent_rows = list(QuotaReading.objects.filter(is_exhausted=True))
+    _join(credentials, providers, logins)
+    credentials.sort(key=lambda credential: (credential.provider.key, credential.pk))
     settings = _settings(settings_row)
     draft = _Draft(settings, frozenset(settings_row.channels_without_aliases))
     rules = Rules(aliases, exclusions, channel_aliases, channel_exclusions)
@@ -105,6 +107,17 @@ def build() -> RoutingTable:
             if credential.cooldowns_cleared_at
         },
     )
+
+
+def _join(credentials: list[Credential], providers: list[Provider], logins: list[OAuthToken]) -> None:
+    """Give each credential its provider and its login. A join in the database would make every provider as
+    often as it has credentials, which takes as long as all the rest."""
+    provider_of = {provider.pk: provider for provider in providers}
+    login_of = {login.credential_id: login for login in logins}
+    of_login = Credential._meta.get_field("oauth_token")
+    for credential in credentials:
+        credential.provider = provider_of[credential.provider_id]
+        of_login.set_cached_value(credential, login_of.get(credential.pk))
 
 
 SPENT_WITHOUT_RESET = timedelta(hours=1)
@@ -181,8 +194,9 @@ class _Draft:
         self._without_aliases = without_aliases
         self._offers: dict[str, list[Offer]] = defaultdict(list)
         self._described: dict[str, CatalogueModel] = {}
-        self._of_keys: dict[tuple[object, ...], tuple[object, list[Listing]]] = {}
-        """What keys of one provider offer, by the rules that hold for them: mostly the same for all."""
+        self._of_keys: dict[tuple[object, ...], tuple[bool, list[Listing], object]] = {}
+        """What keys of one provider offer, by the rules that hold for them: mostly the same for all. The
+        last member keeps alive what the key names by its identity."""
         self.open_prefixes: dict[str, list[OpenOffer]] = defaultdict(list)
         self.open_offers: list[OpenOffer] = []
         self.hidden: dict[str, list[Rejection]] = defaultdict(list)
@@ -202,8 +216,8 @@ class _Draft:
         if why_out is None:
             self.credentials[entry.id] = entry
         aliases, patterns = rules.aliases(credential), rules.patterns(credential)
-        closed = is_closed(credential, aliases)
         if entry.channel:
+            closed = is_closed(credential, aliases)
             patterns += rules.channel_patterns(entry.channel, credential)
             listings = listings_of_login(
                 provider,
@@ -216,7 +230,7 @@ class _Draft:
                 with_defaults=entry.channel not in self._without_aliases,
             )
         else:
-            listings = self._listings_of_key(credential, entry, adapter, aliases, patterns, closed=closed)
+            closed, listings = self._listings_of_key(credential, entry, adapter, aliases, patterns)
         described = _Described(provider, adapter)
         for listing in listings:
             self._list(entry, adapter, listing, why_out, described)
@@ -245,17 +259,19 @@ class _Draft:
         credential: Credential,
         entry: CredentialEntry,
         adapter: Adapter,
-        aliases: list[ModelAlias],
+        aliases: list[AliasRow],
         patterns: tuple[str, ...],
-        *,
-        closed: bool,
-    ) -> list[Listing]:
+    ) -> tuple[bool, list[Listing]]:
+        """(whether the aliases are the whole list, the listings), computed once for keys that are alike."""
         known = adapter.known_models(entry)
-        key = (credential.provider_id, id(known), tuple(alias.pk for alias in aliases), patterns, closed)
-        if key not in self._of_keys:
+        said = credential.options.get("only-listed")
+        key = (credential.provider_id, id(known), id(aliases), patterns, said)
+        found = self._of_keys.get(key)
+        if found is None:
+            closed = is_closed(credential, aliases)
             listings = listings_of_key(credential.provider, adapter, known, aliases, patterns, closed=closed)
-            self._of_keys[key] = known, listings
-        return self._of_keys[key][1]
+            found = self._of_keys[key] = closed, listings, (known, aliases)
+        return found[0], found[1]
 
     def _list(
         self,
@@ -286,26 +302,24 @@ class _Draft:
                     self._described[model_id] = described.of(listing.model)
 
     def _offer(self, entry: CredentialEntry, listing: Listing) -> Offer:
+        has_features = entry.features is not None or entry.model_features
         is_priced = self._settings.strategy is Strategy.LOWEST_COST
-        candidates = []
-        for member in listing.members:
-            model, suffix = upstream_suffix(member)
-            features = merged(entry.model_features.get(member), entry.features)
-            candidates.append(
-                Candidate(
-                    credential=entry,
-                    model=model,
-                    suffix=suffix,
-                    force_mapping=listing.force_mapping,
-                    features=features,
-                    price=price_of(entry.adapter, model) if is_priced else None,
-                )
+        candidates = tuple(
+            Candidate(
+                credential=entry,
+                model=model,
+                suffix=suffix,
+                force_mapping=listing.force_mapping,
+                features=merged(entry.model_features.get(member), entry.features) if has_features else None,
+                price=price_of(entry.adapter, model) if is_priced else None,
             )
+            for member, (model, suffix) in zip(listing.members, listing.upstream, strict=True)
+        )
         return Offer(
             credential=entry,
             members=listing.members,
             force_mapping=listing.force_mapping,
-            candidates=tuple(candidates),
+            candidates=candidates,
         )
 
     def _hide(self, model_id: str, entry: CredentialEntry, reason: str, detail: str) -> None:

@@ -1,6 +1,8 @@
 """The RoutingTable: everything routing needs to know of the configuration, immutable, swapped whole.
 
-Built by ``routing/table.py`` from rows, read by the hot path, the simulator and the admin alike.
+Built by ``routing/table.py`` from rows, read by the hot path, the simulator and the admin alike. What there
+may be a hundred thousand of is kept from the garbage collector (``gc=False``): it is frozen and refers to
+nothing that could refer back, and else every full collection would walk the table.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ class ClientEntry(msgspec.Struct, frozen=True, kw_only=True):
     """How long answers of this key are kept for ``previous_response_id``, in seconds; 0 means not at all."""
 
 
-class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+class Candidate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A credential and an upstream model that may serve a request. Both together, without any suffix, are
     the key under which cooldowns are kept."""
 
@@ -44,7 +46,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """US dollars for a million tokens, three in for one out; None where no catalogue knows."""
 
 
-class Offer(msgspec.Struct, frozen=True, kw_only=True):
+class Offer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One credential's way to serve one registered id. Several ``members`` are a pool, in order."""
 
     credential: CredentialEntry
@@ -63,7 +65,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
             msgspec.structs.force_setattr(self, "candidates", made)
 
 
-class Tier(msgspec.Struct, frozen=True, kw_only=True):
+class Tier(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The offers of one priority, in routing order. ``key`` names its rotation."""
 
     key: str
@@ -86,7 +88,7 @@ def tiers_of(key: str, offers: Sequence[Offer]) -> tuple[Tier, ...]:
     )
 
 
-class RegisteredModel(msgspec.Struct, frozen=True, kw_only=True):
+class RegisteredModel(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An id that clients may ask for, and who offers it: offers by provider (more credentials first,
     then key), then by credential id."""
 
@@ -107,14 +109,14 @@ class RegisteredModel(msgspec.Struct, frozen=True, kw_only=True):
             msgspec.structs.force_setattr(self, "tiers", tiers_of(self.id, self.offers))
 
 
-class OpenOffer(msgspec.Struct, frozen=True, kw_only=True):
+class OpenOffer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A credential that passes any id on which no pattern of ``excluded`` matches."""
 
     credential: CredentialEntry
     excluded: tuple[str, ...] = ()
 
 
-class Rejection(msgspec.Struct, frozen=True, kw_only=True):
+class Rejection(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Why a credential is no candidate: ``reason`` is a stable word, ``detail`` is for people."""
 
     credential_id: int

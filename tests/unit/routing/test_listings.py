@@ -4,8 +4,8 @@ import pytest
 
 from providers.adapters.base import Adapter, CatalogueModel
 from providers.models import Provider
-from routing.listings import listings_of_key, listings_of_login
-from routing.models import ChannelAlias, ModelAlias
+from routing.listings import AliasRow, listings_of_key, listings_of_login
+from routing.models import ChannelAlias
 
 GPT = ("gpt-5", "gpt-5-mini")
 
@@ -28,7 +28,7 @@ def login(*ids, aliases=(), renamed=(), patterns=(), adapter=None, closed=False,
         Provider(key="vendor"),
         adapter or Vendor(),
         catalogue(*ids),
-        [ModelAlias(alias=alias, upstream_model=model) for alias, model in aliases],
+        [AliasRow(alias=alias, upstream_model=model) for alias, model in aliases],
         [ChannelAlias(upstream_model=model, alias=alias, fork=fork) for model, alias, fork in renamed],
         tuple(patterns),
         closed=closed,
@@ -93,8 +93,8 @@ def test_a_login_whose_list_is_closed_offers_its_aliases_alone():
 
 def test_a_key_s_exclusions_see_the_alias_and_not_the_name_behind_it():
     aliases = [
-        ModelAlias(alias="fast", upstream_model="claude-x"),
-        ModelAlias(alias="claude-y", upstream_model="z"),
+        AliasRow(alias="fast", upstream_model="claude-x"),
+        AliasRow(alias="claude-y", upstream_model="z"),
     ]
     listings = listings_of_key(Provider(key="v"), Vendor(), (), aliases, ("claude-*",), closed=True)
     assert [(listing.id, listing.excluded_by) for listing in listings] == [
