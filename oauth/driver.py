@@ -24,7 +24,8 @@ from oauth.flows.base import (
     Step,
     Wait,
 )
-from oauth.flows.errors import LoginExpired, NetworkTrouble
+from oauth.flows.errors import LoginExpired, NetworkTrouble, OAuthError
+from oauth.redaction import Secrets
 from providers.adapters.base import UpstreamRequest
 from providers.adapters.headers import USER_AGENT
 from providers.errors import UpstreamError
@@ -88,24 +89,38 @@ class Driver:
         self._call_timeout_s = call_timeout_s
 
     async def run(self, flow: Flow[T], listener: Listener | None = None) -> T:
-        """The flow's result. Raises what the flow raises (OAuthError)."""
-        listener = listener or Listener()
-        answer: Answer = None
-        trouble: Exception | None = None
+        """The flow's result. Raises what the flow raises (OAuthError); its message holds nothing secret that
+        was sent or received."""
+        secrets = Secrets()
         try:
-            while True:
-                try:
-                    step = flow.send(answer) if trouble is None else flow.throw(trouble)
-                except StopIteration as end:
-                    result: T = end.value
-                    return result
-                answer, trouble = None, None
-                try:
-                    answer = await self._do(step, listener)
-                except (NetworkTrouble, LoginExpired) as error:
-                    trouble = error
+            return await self._run(flow, listener or Listener(), secrets)
+        except OAuthError as error:
+            error.message = secrets.without(error.message)
+            error.args = (error.message,)
+            raise
         finally:
             flow.close()
+
+    async def _run(self, flow: Flow[T], listener: Listener, secrets: Secrets) -> T:
+        answer: Answer = None
+        trouble: Exception | None = None
+        while True:
+            try:
+                step = flow.send(answer) if trouble is None else flow.throw(trouble)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            answer, trouble = None, None
+            if isinstance(step, HttpCall):
+                secrets.add_call(step)
+            try:
+                answer = await self._do(step, listener)
+            except (NetworkTrouble, LoginExpired) as error:
+                trouble = error
+            if isinstance(answer, HttpAnswer):
+                secrets.add_answer(answer)
+            elif isinstance(answer, Callback):
+                secrets.add(answer.code)
 
     async def _do(self, step: Step, listener: Listener) -> Answer:
         match step:

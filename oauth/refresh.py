@@ -20,7 +20,7 @@ from typing import TypeVar
 import msgspec
 from django.db import DatabaseError, close_old_connections, connections
 
-from oauth import credential_files, leases, proxies, sheets
+from oauth import credential_files, leases, proxies, sheets, timeline
 from oauth.driver import Driver
 from oauth.flows.base import Flow, Grant
 from oauth.flows.errors import OAuthError, RefreshRejected, RefreshUnavailable
@@ -41,6 +41,7 @@ WAIT_FOR_OTHERS_S = 25.0
 """For another process's refresh: longer than a lease, so that the lease of a dead one has run out."""
 LOOK_AGAIN_S = 0.1
 EXPIRE_EVERY = timedelta(minutes=1)
+PRUNE_EVERY = timedelta(hours=1)
 EARLY_S = 5.0
 """A token that ends while the call is on its way counts as ended."""
 COMMIT_TRIES_S = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0)
@@ -86,6 +87,7 @@ class Refresher:
         self._running: dict[int, asyncio.Task[Fresh]] = {}
         self._fresh: dict[int, Fresh] = {}
         self._is_stopped = False
+        self._pruned_at = datetime.min.replace(tzinfo=UTC)
         self._expired_at = datetime.min.replace(tzinfo=UTC)
 
     # --- for calls -------------------------------------------------------------------------
@@ -132,6 +134,9 @@ class Refresher:
         if now - self._expired_at >= EXPIRE_EVERY:
             self._expired_at = now
             await self._in_database(lambda: leases.expire(now))
+        if now - self._pruned_at >= PRUNE_EVERY:
+            self._pruned_at = now
+            await self._in_database(lambda: timeline.prune(now))
 
     async def refresh_due(self) -> list[asyncio.Task[Fresh]]:
         """Begin to refresh what is due now. A vendor that hangs holds up no other login."""
@@ -179,6 +184,13 @@ class Refresher:
 
     async def _refreshed(self, credential_id: int, seen_version: int) -> Fresh:
         """Tokens newer than ``seen_version``. Raises OAuthError."""
+        try:
+            return await self._newer(credential_id, seen_version)
+        except DatabaseError as error:
+            logger.error("a login cannot be read or stored: %s", error)
+            raise RefreshUnavailable("The database cannot be reached.") from error
+
+    async def _newer(self, credential_id: int, seen_version: int) -> Fresh:
         deadline = time.monotonic() + WAIT_FOR_OTHERS_S
         while True:
             held = await self._read(credential_id)

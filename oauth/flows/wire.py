@@ -152,8 +152,8 @@ def _moment_of_text(words: str) -> float | None:
             digits = len(tail) - len(tail.lstrip("0123456789"))
             words = f"{head}.{tail[:digits][:6]}{tail[digits:]}"
         moment = datetime.fromisoformat(words)
-        # A year at the edge of the calendar has no time stamp in every zone.
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        stamp = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return stamp if stamp > 0 else None  # Go writes its zero time as the year 1
     except (ValueError, OverflowError):
         return None
 
