@@ -56,6 +56,8 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
             ("Logins", "login", "oauth_oauthtoken", "oauth.view_oauthtoken"),
             ("Aliases and pools", "alt_route", "routing_modelalias", "routing.view_modelalias"),
             ("Exclusions", "block", "routing_modelexclusion", "routing.view_modelexclusion"),
+            ("Aliases of logins", "shuffle", "routing_channelalias", "routing.view_channelalias"),
+            ("Exclusions of logins", "remove", "routing_channelexclusion", "routing.view_channelexclusion"),
         ),
     ),
     (

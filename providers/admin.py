@@ -216,9 +216,17 @@ class ProviderPages(OwnedAdmin[Provider]):
                     ("request_retry", "disable_cooling"),
                     "proxy",
                     "headers",
+                    "websockets",
                     "options",
                     "owned_by",
                 ),
+                "classes": ("collapse",),
+            },
+        ),
+        (
+            "Limits, cooldowns and abilities",
+            {
+                "fields": ("limits", "ladder", "error_rules", "features", "model_features"),
                 "classes": ("collapse",),
             },
         ),
@@ -331,10 +339,15 @@ class CredentialPages(OwnedAdmin[Credential]):
                     ("request_retry", "disable_cooling"),
                     "proxy",
                     "headers",
+                    "websockets",
                     "owned_by",
                 ),
                 "classes": ("collapse",),
             },
+        ),
+        (
+            "Limits, errors and abilities",
+            {"fields": ("limits", "error_rules", "model_features"), "classes": ("collapse",)},
         ),
     )
 

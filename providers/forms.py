@@ -23,7 +23,9 @@ from providers.adapters.registry import ADAPTERS, UnknownAdapter, adapter_for
 from providers.login_field import ConnectField, login_kinds
 from providers.models import Credential, CredentialHealth, Provider
 from providers.secret_fields import BaseUrlField, HeadersField, ProxyField, SecretField
+from providers.structured_field import StructuredField
 from providers.typed_admin import ModelForm
+from providers.values import CoolingLadder, ErrorRule, Features, Limits
 
 M = TypeVar("M", bound=models.Model)
 
@@ -113,9 +115,55 @@ class SealedForm(ColumnwiseForm[M]):
             self.instance.proxy_token = secrets.seal(self.cleaned_data["proxy"])  # type: ignore[attr-defined]  # likewise
 
 
+LIMITS_HELP = "rpm, tpm, rpd, tpd, concurrency; waits: true holds a request up to max_wait_s seconds."
+RULES_HELP = (
+    "Per rule status, action (stop, stop-and-cooldown, continue, continue-and-cooldown) and texts or "
+    "patterns to find in the answer."
+)
+FEATURES_HELP = (
+    "streaming, functions, vision, code_generation, multimodal: false sends such requests elsewhere."
+)
+
+
+def limits_field(**kwargs: Any) -> StructuredField:
+    return StructuredField(Limits, {}, example="rpm: 60", help_text=LIMITS_HELP, **kwargs)
+
+
+def error_rules_field() -> StructuredField:
+    example = "- status: 400\n  action: continue\n  texts: [overloaded]"
+    return StructuredField(list[ErrorRule], [], example=example, help_text=RULES_HELP)
+
+
+def model_features_field() -> StructuredField:
+    return StructuredField(
+        dict[str, Features],
+        {},
+        example="model-id:\n  vision: false",
+        help_text="By the provider's model id: as features; thinking (min, max, levels), images, is_compat.",
+    )
+
+
 class ProviderForm(SealedForm[Provider]):
     """A provider that exists: its kind and key are settled."""
 
+    limits = limits_field()
+    error_rules = error_rules_field()
+    features = StructuredField(Features, {}, example="vision: false", help_text=FEATURES_HELP)
+    model_features = model_features_field()
+    ladder = StructuredField(
+        CoolingLadder,
+        {},
+        rows=2,
+        label="Cooldown ladder",
+        example="initial_s: 1\nmax_s: 60",
+        help_text="After passing faults: initial_s doubles up to max_s. Empty: the gateway's.",
+    )
+    options = StructuredField(
+        dict[str, Any],
+        {},
+        example="models-endpoint: /v1/models",
+        help_text="Switches of this kind of provider (docs/protocols/providers.md).",
+    )
     base_url = BaseUrlField()
     headers = HeadersField()
     proxy = ProxyField()
@@ -130,6 +178,12 @@ class ProviderForm(SealedForm[Provider]):
             "priority",
             "disable_cooling",
             "request_retry",
+            "limits",
+            "error_rules",
+            "features",
+            "model_features",
+            "ladder",
+            "websockets",
             "options",
         )
 
@@ -296,6 +350,9 @@ class CredentialForm(SealedForm[Credential]):
 class CredentialPageForm(CredentialForm):
     """The credential's own page: also what few credentials need."""
 
+    limits = limits_field()
+    error_rules = error_rules_field()
+    model_features = model_features_field()
     base_url = BaseUrlField(help_text="Empty: the provider's.")
     headers = HeadersField()
     proxy = ProxyField(help_text="Empty: the provider's. “direct” uses none.")
@@ -312,4 +369,8 @@ class CredentialPageForm(CredentialForm):
             "prefix",
             "disable_cooling",
             "request_retry",
+            "limits",
+            "error_rules",
+            "model_features",
+            "websockets",
         )

@@ -34,8 +34,22 @@ from routing import admin_actions
 from routing.admin_client_keys import ClientKeyAdmin
 from routing.admin_switch import Switchable
 from routing.admin_usage import UsageRecordAdmin
-from routing.forms import AliasForm, ExclusionForm, GatewaySettingsForm
-from routing.models import ClientKey, GatewaySettings, ModelAlias, ModelExclusion, UsageRecord
+from routing.forms import (
+    AliasForm,
+    ChannelAliasForm,
+    ChannelExclusionForm,
+    ExclusionForm,
+    GatewaySettingsForm,
+)
+from routing.models import (
+    ChannelAlias,
+    ChannelExclusion,
+    ClientKey,
+    GatewaySettings,
+    ModelAlias,
+    ModelExclusion,
+    UsageRecord,
+)
 from routing.probing import probe_and_record
 
 DISCOVERED_SHOWN = 2000
@@ -141,7 +155,15 @@ class AliasInline(RuleInline):
     model = ModelAlias
     form = AliasForm
     formset = PoolFormSet
-    fields = ("alias", "upstream_model", "position", "credential", "force_mapping", "owned_by")
+    fields = (
+        "alias",
+        "upstream_model",
+        "position",
+        "credential",
+        "force_mapping",
+        "display_name",
+        "owned_by",
+    )
     readonly_fields = ("owned_by",)
     verbose_name_plural = "aliases and pools"
     template_before = "admin/routing/modelalias/pools.html"
@@ -263,15 +285,122 @@ class ModelExclusionAdmin(RuleAdmin):
     search_fields = ("pattern", "provider__key")
 
 
+class ChannelRuleAdmin(OwnedAdmin[Any]):
+    """Rules for every login of a channel, or for one login of it."""
+
+    list_select_related = ("credential",)
+    autocomplete_fields = ("credential",)
+    list_filter = ("channel", "origin")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("owned_by",) if obj else ()
+
+    @admin.display(description="holds for")
+    def holds_for(self, obj: Any) -> str:
+        return "every login" if obj.credential is None else str(obj.credential)
+
+
+@admin.register(ChannelAlias)
+class ChannelAliasAdmin(ChannelRuleAdmin):
+    """``oauth-model-alias``: other ids for models of logins."""
+
+    form = ChannelAliasForm
+    list_display = ("alias", "upstream_model", "channel", "holds_for", "fork", "owned_by")
+    search_fields = ("alias", "upstream_model", "channel")
+
+
+@admin.register(ChannelExclusion)
+class ChannelExclusionAdmin(ChannelRuleAdmin):
+    """``oauth-excluded-models``: models that logins do not offer."""
+
+    form = ChannelExclusionForm
+    list_display = ("pattern", "channel", "holds_for", "owned_by")
+    search_fields = ("pattern", "channel")
+
+
 @admin.register(GatewaySettings)
 class GatewaySettingsAdmin(OwnedAdmin[GatewaySettings]):
     """One page and no list: there is one row, made when it is first looked at."""
 
     form = GatewaySettingsForm
+    readonly_fields = ("management", "owned_by")
     fieldsets = (
-        ("Retries", {"fields": (("request_retry", "max_retry_credentials"), "max_retry_interval_s")}),
-        ("Cooldowns", {"fields": ("transient_cooldown_s", "disable_cooling")}),
-        ("Models and network", {"fields": ("force_model_prefix", "proxy", "debug")}),
+        (
+            "Retries",
+            {
+                "fields": (
+                    ("request_retry", "max_retry_credentials"),
+                    ("max_retry_interval_s", "bootstrap_retries"),
+                    "deadline_s",
+                    ("transient_cooldown_s", "disable_cooling"),
+                    "saves_cooldowns",
+                ),
+                "classes": ("tab",),
+            },
+        ),
+        (
+            "Routing",
+            {
+                "fields": (
+                    "strategy",
+                    ("session_affinity", "session_affinity_ttl_s"),
+                    "force_model_prefix",
+                    "fallbacks",
+                    ("switch_project", "switch_preview_model"),
+                    "antigravity_credits",
+                ),
+                "classes": ("tab",),
+            },
+        ),
+        (
+            "Traffic",
+            {
+                "fields": (
+                    "proxy",
+                    "passthrough_headers",
+                    ("keepalive_s", "nonstream_keepalive_s"),
+                    "payload",
+                    "image_generation",
+                    ("gpt_image_2_base_model", "video_result_ttl_s"),
+                    ("responses_websocket", "responses_compact"),
+                    ("xai_x_search", "codex_stream_buffering"),
+                ),
+                "classes": ("tab",),
+            },
+        ),
+        (
+            "Logins",
+            {
+                "fields": (
+                    ("auth_dir", "auth_refresh_workers"),
+                    ("ws_auth", "incognito_browser"),
+                    "channel_base_urls",
+                    "channels_without_aliases",
+                    "error_rules",
+                    ("kiro_preferred_endpoint", "codex_multi_agent_v2"),
+                    ("antigravity_signature_cache", "antigravity_signature_bypass_strict"),
+                ),
+                "classes": ("tab",),
+            },
+        ),
+        (
+            "Management and logs",
+            {
+                "fields": (
+                    "management",
+                    "management_key",
+                    ("remove_management_key", "allow_remote_management"),
+                    "disable_control_panel",
+                    ("debug", "request_log"),
+                    "logging_to_file",
+                    ("logs_max_total_size_mb", "error_logs_max_files"),
+                    ("usage_statistics", "usage_queue_retention_s"),
+                    "commercial_mode",
+                    "owned_by",
+                ),
+                "classes": ("tab",),
+            },
+        ),
     )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -290,10 +419,22 @@ class GatewaySettingsAdmin(OwnedAdmin[GatewaySettings]):
             GatewaySettings.objects.get_or_create(pk=1)
         return super().get_object(request, object_id, from_field)
 
+    @admin.display(description="management key")
+    def management(self, obj: GatewaySettings) -> str:
+        return "set" if obj.management_key_hash else "not set: there is no management API"
+
     @admin.display(description="proxy")
     def proxy(self, obj: GatewaySettings) -> str:
-        """Stands in the form field's place when the page is read-only."""
+        """Stands in the form field's place when the page is read-only; so do the next two."""
         return masked_proxy(obj.proxy_token)
+
+    @admin.display(description="new management key")
+    def management_key(self, obj: GatewaySettings) -> str:
+        return ""
+
+    @admin.display(description="remove management key")
+    def remove_management_key(self, obj: GatewaySettings) -> str:
+        return ""
 
 
 admin.site.register(ClientKey, ClientKeyAdmin)

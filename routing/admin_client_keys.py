@@ -37,6 +37,7 @@ class ClientKeyAdmin(Switchable):
                     ("note", "owner"),
                     "expires_at",
                     "allowed_models",
+                    "limits",
                     "keeps_responses_days",
                     "enabled",
                 )
@@ -52,6 +53,7 @@ class ClientKeyAdmin(Switchable):
                     ("fingerprint", "last_used_at"),
                     "expires_at",
                     "allowed_models",
+                    "limits",
                     "keeps_responses_days",
                     "enabled",
                     "owned_by",
@@ -77,6 +79,7 @@ class ClientKeyAdmin(Switchable):
             expires_at=obj.expires_at,
             allowed_models=obj.allowed_models,
             keeps_responses_days=obj.keeps_responses_days,
+            limits=obj.limits,
         )
         if not obj.enabled:
             row.enabled = False

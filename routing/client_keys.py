@@ -34,6 +34,7 @@ def create(
     expires_at: datetime | None = None,
     allowed_models: Iterable[str] = (),
     keeps_responses_days: int = 0,
+    limits: dict[str, object] | None = None,
     origin: str = Origin.DATABASE,
     origin_key: str = "",
 ) -> tuple[ClientKey, str]:
@@ -51,6 +52,7 @@ def create(
         expires_at=expires_at,
         allowed_models=list(allowed_models),
         keeps_responses_days=keeps_responses_days,
+        limits=limits or {},
         origin=origin,
         origin_key=origin_key,
     )

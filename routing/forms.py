@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+import bcrypt
 from django import forms
 from django.core.exceptions import ValidationError
-from unfold.widgets import UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldBooleanWidget
 
-from providers.forms import ColumnwiseForm, SealedForm
-from providers.secret_fields import ProxyField
-from routing.models import ClientKey, GatewaySettings, ModelAlias, ModelExclusion
+from providers.forms import ColumnwiseForm, SealedForm, limits_field
+from providers.secret_fields import ProxyField, SecretField
+from providers.structured_field import StructuredField
+from providers.values import ErrorRule
+from routing.core.payload import PayloadRules
+from routing.core.table import Fallbacks, Strategy
+from routing.models import (
+    ChannelAlias,
+    ChannelExclusion,
+    ClientKey,
+    GatewaySettings,
+    ModelAlias,
+    ModelExclusion,
+)
 
 PATTERN_LENGTH = 300
 
@@ -47,9 +59,27 @@ class ClientKeyForm(ColumnwiseForm[ClientKey]):
         help_text="One pattern a line: gpt-4o, claude-*, *-mini, *flash*. Empty allows every model."
     )
 
+    limits = limits_field()
+
     class Meta:
         model = ClientKey
-        fields = ("note", "owner", "enabled", "expires_at", "allowed_models", "keeps_responses_days")
+        fields = (
+            "note",
+            "owner",
+            "enabled",
+            "expires_at",
+            "allowed_models",
+            "limits",
+            "keeps_responses_days",
+        )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "keeps_responses_days" in self.fields:
+            self.fields["keeps_responses_days"].required = False
+
+    def clean_keeps_responses_days(self) -> int:
+        return int(self.cleaned_data["keeps_responses_days"] or 0)
 
 
 class AliasForm(ColumnwiseForm[ModelAlias]):
@@ -93,23 +123,150 @@ def check_same_provider(form: forms.BaseForm, cleaned: dict[str, Any]) -> None:
         form.add_error("credential", "This credential belongs to another provider.")
 
 
+class ChannelAliasForm(ColumnwiseForm[ChannelAlias]):
+    """Another id for a model of every login of a channel, or of one login."""
+
+    class Meta:
+        model = ChannelAlias
+        fields = (
+            "channel",
+            "credential",
+            "upstream_model",
+            "alias",
+            "fork",
+            "force_mapping",
+            "display_name",
+            "position",
+        )
+
+
+class ChannelExclusionForm(ColumnwiseForm[ChannelExclusion]):
+    """A pattern of model ids that no login of a channel, or one login of it, does offer."""
+
+    class Meta:
+        model = ChannelExclusion
+        fields = ("channel", "credential", "pattern")
+
+
+STRATEGIES = (
+    (Strategy.ROUND_ROBIN.value, "Round robin: in turn"),
+    (Strategy.WEIGHTED.value, "Weighted round robin: in turn, by weight"),
+    (Strategy.FILL_FIRST.value, "Fill first: one until it rests"),
+    (Strategy.LEAST_BUSY.value, "Least busy: fewest requests at the moment"),
+    (Strategy.LOWEST_LATENCY.value, "Lowest latency: of two, the one that answered faster"),
+    (Strategy.LOWEST_COST.value, "Lowest cost: by price list"),
+)
+IMAGE_GENERATION = (
+    ("on", "On"),
+    ("off", "Off: no image routes, no image tool"),
+    ("chat", "On image routes only"),
+    ("passthrough", "The tool is neither added nor taken out"),
+)
+
+
 class GatewaySettingsForm(SealedForm[GatewaySettings]):
     """The settings of the whole gateway."""
 
+    writes = SealedForm.writes | {
+        "management_key": ("management_key_hash",),
+        "remove_management_key": ("management_key_hash",),
+    }
     proxy = ProxyField(help_text="For every provider without its own. “direct” or empty uses none.")
+    strategy = forms.ChoiceField(choices=STRATEGIES, widget=UnfoldAdminSelectWidget)
+    image_generation = forms.ChoiceField(choices=IMAGE_GENERATION, widget=UnfoldAdminSelectWidget)
+    management_key = SecretField(
+        required=False,
+        max_length=72,
+        help_text="Opens the management API. Empty keeps the stored one; only its hash is stored.",
+    )
+    remove_management_key = forms.BooleanField(
+        required=False, widget=UnfoldBooleanWidget, help_text="Turns the management API off."
+    )
+    payload = StructuredField(
+        PayloadRules,
+        {},
+        rows=8,
+        label="Payload rules",
+        example="override:\n- models: [{name: gpt-*}]\n  params: [[temperature, 0.2]]",
+        help_text="Lists default, default_raw, override, override_raw, filter: models and params.",
+    )
+    fallbacks = StructuredField(
+        dict[str, Fallbacks],
+        {},
+        example="small-model:\n  context_length: [large-model]",
+        help_text="Model id → context_length, content_filter, exhaustion: other ids, in order.",
+    )
+    error_rules = StructuredField(
+        dict[str, list[ErrorRule]],
+        {},
+        label="Channel error rules",
+        example="codex:\n- status: 429\n  action: stop\n  texts: [slow down]",
+        help_text="By channel of logins: rules as at a credential.",
+    )
+    channel_base_urls = StructuredField(
+        dict[str, str],
+        {},
+        rows=2,
+        label="Channel addresses",
+        example="codex: https://proxy.example",
+        help_text="By channel: another address for its logins.",
+    )
+    channels_without_aliases = StructuredField(
+        list[str],
+        [],
+        rows=2,
+        label="Channels without built-in aliases",
+        example="- kiro",
+        help_text="For these not even the built-in aliases hold.",
+    )
 
     class Meta:
         model = GatewaySettings
-        fields = (
-            "request_retry",
-            "max_retry_credentials",
-            "max_retry_interval_s",
-            "transient_cooldown_s",
-            "disable_cooling",
-            "force_model_prefix",
-            "debug",
-        )
+        exclude = ("management_key_hash", "proxy_token")
         labels = {
             "max_retry_interval_s": "Longest wait",
             "transient_cooldown_s": "Cooldown after a passing fault",
+            "saves_cooldowns": "Keep cooldowns over a restart",
+            "deadline_s": "Deadline",
+            "session_affinity_ttl_s": "Session affinity for (seconds)",
+            "keepalive_s": "Keep-alive of streams (seconds)",
+            "nonstream_keepalive_s": "Keep-alive of whole answers (seconds)",
+            "video_result_ttl_s": "Videos stay with their credential for (seconds)",
+            "responses_compact": "Serve /v1/responses/compact",
+            "responses_websocket": "Serve /v1/responses as a WebSocket",
+            "codex_stream_buffering": "Codex: hold back the handshake",
+            "codex_multi_agent_v2": "Codex: multi-agent v2",
+            "xai_x_search": "xAI: add its search",
+            "gpt_image_2_base_model": "Model behind gpt-image-2",
+            "ws_auth": "Client key for /v1/ws",
+            "auth_dir": "Folder of credential files",
+            "auth_refresh_workers": "Tokens renewed at once",
+            "incognito_browser": "Private window for logins",
+            "logs_max_total_size_mb": "Log files at most (MiB)",
+            "error_logs_max_files": "Error logs kept",
+            "usage_queue_retention_s": "Usage queue keeps (seconds)",
+            "allow_remote_management": "Management from other machines",
         }
+
+    def fill_columns(self) -> None:
+        super().fill_columns()
+        if self.cleaned_data.get("remove_management_key"):
+            self.instance.management_key_hash = ""
+        elif key := str(self.cleaned_data.get("management_key") or ""):
+            self.instance.management_key_hash = bcrypt.hashpw(key.encode(), bcrypt.gensalt(10)).decode()
+
+    def clean_management_key(self) -> str:
+        key = str(self.cleaned_data.get("management_key") or "")
+        if len(key.encode()) > BCRYPT_BYTES:
+            raise ValidationError(f"It has more than {BCRYPT_BYTES} bytes.", code="long")
+        return key
+
+    def clean_gpt_image_2_base_model(self) -> str:
+        model = str(self.cleaned_data["gpt_image_2_base_model"])
+        if not model.lower().startswith("gpt-"):
+            raise ValidationError("It must begin with gpt-.", code="prefix")
+        return model
+
+
+BCRYPT_BYTES = 72
+"""bcrypt reads no more of a password."""

@@ -22,6 +22,7 @@ FORM = {
     "expires_at_0": "2099-01-31",
     "expires_at_1": "12:00:00",
     "allowed_models": "gpt-4o\n claude-* \n\ngpt-4o",
+    "limits": "rpm: 5\nwaits: true",
     "keeps_responses_days": "0",
 }
 
@@ -39,6 +40,7 @@ def test_the_new_key_is_shown_with_a_curl_line_and_opens_the_gateway(key_manager
     row = ClientKey.objects.get()
     assert row.digest == client_keys.digest(plain)
     assert row.allowed_models == ["gpt-4o", "claude-*"]
+    assert row.limits == {"rpm": 5, "waits": True}
     assert row.expires_at is not None
     assert f"Bearer {plain}" in html
     assert "/v1/models" in html
