@@ -84,6 +84,8 @@ class Vendor:
             "CLIPROXY_OAUTH_GITHUB_COPILOT_COPILOT_TOKEN_URL": f"{self.url}/github/copilot",
             "CLIPROXY_OAUTH_GITHUB_COPILOT_POLL_MINIMUM_S": "0.1",
             "CLIPROXY_OAUTH_CLAUDE_CALLBACK_PORT": str(self.callback_port),
+            "CLIPROXY_OAUTH_CLAUDE_USAGE_URL": f"{self.url}/claude/usage",
+            "CLIPROXY_OAUTH_GITHUB_COPILOT_USAGE_URL": f"{self.url}/github/usage",
             "CLIPROXY_OAUTH_CLAUDE_AUTHORIZE_URL": f"{self.url}/authorize",
             "CLIPROXY_OAUTH_CLAUDE_TOKEN_URL": f"{self.url}/claude/token",
             "CLIPROXY_OAUTH_CLAUDE_PROFILE_URL": f"{self.url}/claude/profile",
@@ -209,7 +211,7 @@ class Handler(BaseHTTPRequestHandler):
         code = str(body["code"])
         tokens = {"access_token": f"canary-access-{code}", "refresh_token": f"canary-refresh-{code}"}
         account = {"uuid": code, "email_address": f"{code}@example.com"}
-        self._json(200, {**tokens, "expires_in": 3600, "account": account})
+        self._json(200, {**tokens, "expires_in": 28_800, "account": account})
 
     def _who(self) -> str:
         """A name for whose token it is, which does not tell the token."""
