@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 
 from providers import secrets
@@ -13,14 +11,20 @@ from providers.models import Credential, Provider
 from providers.values import CoolingLadder, CredentialEntry, ErrorRule, Features, Format, Limits
 
 
-def entry_of(
-    credential: Credential, default_proxy: str = "", switches: Mapping[str, object] | None = None
-) -> CredentialEntry:
+class GatewayDefaults(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds where neither a credential nor its provider says otherwise."""
+
+    proxy_url: str = ""
+    base_urls: dict[str, str] = {}
+    """Channel -> base URL of its logins (``oauth-upstream``)."""
+    options: dict[str, object] = {}
+
+
+def entry_of(credential: Credential, defaults: GatewayDefaults = GatewayDefaults()) -> CredentialEntry:  # noqa: B008  (a frozen value)
     """``credential`` (its provider loaded) as an immutable entry.
 
-    A credential's own value wins over the provider's; headers are merged by name. ``default_proxy`` and
-    ``switches`` (options of adapters that hold for all) are the gateway's. Raises SecretsError when a
-    secret cannot be opened, UnknownAdapter for an unknown kind.
+    A credential's own value wins over the provider's, that over ``defaults``; headers are merged by name.
+    Raises SecretsError when a secret cannot be opened, UnknownAdapter for an unknown kind.
     """
     provider = credential.provider
     adapter = adapter_for(provider.adapter)
@@ -33,9 +37,10 @@ def entry_of(
     cooling = (
         credential.disable_cooling if credential.disable_cooling is not None else provider.disable_cooling
     )
+    channel = credential.channel
     login = getattr(credential, "oauth_token", None) if credential.kind == "oauth" else None
     if login is not None:
-        secret = login.access_token
+        secret, channel = login.access_token, channel or login.channel
     elif credential.kind == "oauth":
         secret = ""  # the configuration gives tokens that nobody has read yet
     else:
@@ -45,21 +50,23 @@ def entry_of(
         provider_id=provider.pk,
         provider_key=provider.key,
         adapter=provider.adapter,
-        base_url=(credential.base_url or provider.base_url or adapter.base_url).rstrip("/"),
+        base_url=(
+            credential.base_url or provider.base_url or defaults.base_urls.get(channel) or adapter.base_url
+        ).rstrip("/"),
         secret=secret,
         secret_version=login.version if login is not None else 0,
         secret_expires_at=login.expires_at.timestamp() if login is not None and login.expires_at else None,
         label=credential.label,
         fingerprint=credential.fingerprint,
         headers=tuple(headers.items()),
-        proxy_url=secrets.reveal(credential.proxy_token or provider.proxy_token) or default_proxy,
+        proxy_url=secrets.reveal(credential.proxy_token or provider.proxy_token) or defaults.proxy_url,
         prefix=credential.prefix or provider.prefix,
         priority=priority,
         weight=credential.weight,
         request_retry=retry,
         disable_cooling=cooling,
-        options={**(switches or {}), **provider.options, **credential.options},
-        channel=credential.channel or (login.channel if login is not None else ""),
+        options={**defaults.options, **provider.options, **credential.options},
+        channel=channel,
         account={
             str(name): str(value)
             for name, value in (login.account if login is not None else credential.account).items()

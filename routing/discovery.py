@@ -18,13 +18,14 @@ from django.db.models import Q
 from providers import secrets
 from providers.adapters.base import CatalogueModel
 from providers.adapters.registry import UnknownAdapter, adapter_for
-from providers.entries import entry_of
+from providers.entries import GatewayDefaults, entry_of
 from providers.models import Credential, CredentialHealth, Provider
 from providers.secrets import SecretsError
 from providers.upstream.client import UpstreamClient
 from providers.upstream.probe import ProbeResult, probe
 from providers.values import CredentialEntry
 from routing import revision
+from routing.defaults import defaults_of
 from routing.models import GatewaySettings
 
 logger = logging.getLogger("routing.discovery")
@@ -74,10 +75,10 @@ class Discovery:
         )
 
 
-def default_proxy() -> str:
-    """The gateway's own proxy address, "" without one. Raises SecretsError."""
-    token = GatewaySettings.objects.filter(pk=1).values_list("proxy_token", flat=True).first()
-    return secrets.reveal(token or "")
+def defaults() -> GatewayDefaults:
+    """What the gateway's own settings give to every credential. Raises SecretsError."""
+    row = GatewaySettings.objects.filter(pk=1).first() or GatewaySettings()
+    return defaults_of(row, secrets.reveal(row.proxy_token))
 
 
 def waiting() -> list[tuple[int, CredentialEntry]]:
@@ -85,7 +86,7 @@ def waiting() -> list[tuple[int, CredentialEntry]]:
     old = datetime.fromtimestamp(datetime.now(UTC).timestamp() - REFRESH_AFTER_S, UTC)
     found: list[tuple[int, CredentialEntry]] = []
     try:
-        proxy = default_proxy()
+        given = defaults()
     except SecretsError:
         return []  # the table builder reports it
     providers = Provider.objects.filter(Q(discovered_at=None) | Q(discovered_at__lt=old), enabled=True)
@@ -98,7 +99,7 @@ def waiting() -> list[tuple[int, CredentialEntry]]:
         try:
             if adapter_for(provider.adapter).in_process:
                 continue
-            entry = entry_of(credential, proxy)
+            entry = entry_of(credential, given)
             if credential.kind == "oauth" and _is_ended(entry):
                 continue  # it is renewed first; a refusal now would say nothing
             found.append((provider.pk, entry))

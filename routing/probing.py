@@ -25,7 +25,7 @@ def probe_and_record(credential: Credential) -> ProbeResult:
     value that cannot be opened and an unknown kind are results too. Blocks for at most about 20 s; not to be
     called inside a transaction, which would keep the database's write lock for as long."""
     try:
-        result = probe_now(entry_of(credential, discovery.default_proxy()), _first_upstream_model(credential))
+        result = probe_now(entry_of(credential, discovery.defaults()), _first_upstream_model(credential))
     except (secrets.SecretsError, UnknownAdapter) as error:
         result = ProbeResult(ok=False, latency_ms=0, status=None, message=str(error))
     record(credential, result)

@@ -18,7 +18,7 @@ from oauth.models import OAuthToken, QuotaReading
 from providers import secrets
 from providers.adapters.base import Adapter, CatalogueModel
 from providers.adapters.registry import UnknownAdapter, adapter_for
-from providers.entries import entry_of
+from providers.entries import GatewayDefaults, entry_of
 from providers.json_columns import read
 from providers.models import Credential, Provider
 from providers.secrets import SecretsError
@@ -40,6 +40,7 @@ from routing.core.table import (
     Spent,
     Strategy,
 )
+from routing.defaults import defaults_of
 from routing.listings import AliasRow, Listing, Rules, is_closed, listings_of_key, listings_of_login
 from routing.models import (
     ChannelAlias,
@@ -82,10 +83,9 @@ def build() -> RoutingTable:
     settings = _settings(settings_row)
     draft = _Draft(settings, frozenset(settings_row.channels_without_aliases))
     rules = Rules(aliases, exclusions, channel_aliases, channel_exclusions)
-    default_proxy = _revealed(settings_row.proxy_token)
-    draft.switches = _switches(settings)
+    defaults = defaults_of(settings_row, _revealed(settings_row.proxy_token))
     for credential in credentials:
-        draft.add(credential, rules, default_proxy)
+        draft.add(credential, rules, defaults)
     models = draft.models()
     return RoutingTable(
         revision=number,
@@ -168,11 +168,6 @@ def _settings(row: GatewaySettings) -> RouteSettings:
     )
 
 
-def _switches(settings: RouteSettings) -> dict[str, object]:
-    """Options of adapters that the gateway's settings turn on for every credential."""
-    return {"inject-x-search": True} if settings.xai_x_search else {}
-
-
 def _client(key: ClientKey) -> ClientEntry:
     limits = read(key, "limits", Limits, Limits())
     return ClientEntry(
@@ -200,15 +195,14 @@ class _Draft:
         self.open_prefixes: dict[str, list[OpenOffer]] = defaultdict(list)
         self.open_offers: list[OpenOffer] = []
         self.hidden: dict[str, list[Rejection]] = defaultdict(list)
-        self.switches: dict[str, object] = {}
         self.credentials: dict[int, CredentialEntry] = {}
         self.has_features = False
 
-    def add(self, credential: Credential, rules: Rules, default_proxy: str) -> None:
+    def add(self, credential: Credential, rules: Rules, defaults: GatewayDefaults) -> None:
         provider = credential.provider
         try:
             adapter = adapter_for(provider.adapter)
-            entry = self._entry(credential, default_proxy)
+            entry = self._entry(credential, defaults)
         except (SecretsError, UnknownAdapter) as error:
             logger.error("credential %s of %s cannot be used: %s", credential.pk, provider.key, error)
             return
@@ -241,14 +235,11 @@ class _Draft:
             elif adapter.is_open(entry):
                 self.open_offers.append(offer)
 
-    def _entry(self, credential: Credential, default_proxy: str) -> CredentialEntry:
+    def _entry(self, credential: Credential, defaults: GatewayDefaults) -> CredentialEntry:
         """The entry, with what the settings say of its channel."""
-        entry = entry_of(credential, default_proxy, self.switches)
+        entry = entry_of(credential, defaults)
         if entry.channel:
             rules = self._settings.channel_error_rules.get(entry.channel, ())
-            base_url = self._settings.channel_base_urls.get(entry.channel, "")
-            if base_url and not (credential.base_url or credential.provider.base_url):
-                entry = msgspec.structs.replace(entry, base_url=base_url.rstrip("/"))
             if rules:
                 entry = msgspec.structs.replace(entry, error_rules=(*entry.error_rules, *rules))
         self.has_features = self.has_features or entry.features is not None or bool(entry.model_features)

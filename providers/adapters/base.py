@@ -192,7 +192,7 @@ class Adapter:
         """A whole answer without the vendor's envelope. Raises UpstreamProtocolError when it is none."""
         return body
 
-    def unwrapper(self) -> Unwrapper | None:
+    def unwrapper(self, credential: CredentialEntry) -> Unwrapper | None:
         """A new Unwrapper for one stream, or None where streams come bare."""
         return None
 

@@ -1,4 +1,4 @@
-"""What Codex's backend at ChatGPT takes of a Responses request, and what it leaves out of its answers.
+"""What Codex's backend at ChatGPT takes of a Responses request, and which models each plan has.
 
 Undocumented: read in the vendor's open-source client (openai/codex, codex-rs/core) and learnt from refusals
 by CLIProxyAPI v7; docs/protocols/providers.md, "codex".
@@ -17,8 +17,6 @@ from providers.adapters.base import CatalogueModel, Operation
 from providers.adapters.bodies import Members
 from providers.errors import UpstreamRefused
 from providers.translation.codec import Capabilities
-from providers.translation.passthrough import BAD_JSON, FIELDS, end_of_events, payload_of, split_events
-from providers.translation.sse import frame
 from providers.values import Refusal, RefusalKind
 
 _REFUSED = (
@@ -146,62 +144,6 @@ def _conversation_of(members: Members) -> str:
         [bodies.value_of(members, "instructions"), first[:1] if isinstance(first, list) else first]
     )
     return str(uuid.UUID(bytes=hashlib.sha256(beginning).digest()[:16], version=4))
-
-
-class OutputRestorer:
-    """Puts ``output`` into the last event of a stream, which the backend leaves empty there: SDKs read the
-    whole answer from it. See ``Unwrapper``."""
-
-    def __init__(self) -> None:
-        self._tail = b""
-        self._items: list[tuple[float, dict[str, Any]]] = []
-
-    def feed(self, chunk: bytes) -> bytes:
-        data = self._tail + chunk
-        cut = end_of_events(data)
-        self._tail = data[cut:]
-        return self._restored(data[:cut])
-
-    def close(self) -> bytes:
-        rest, self._tail = self._tail, b""
-        return self._restored(rest)
-
-    def _restored(self, events: bytes) -> bytes:
-        if b"response.output_item.done" not in events and not self._ends(events):
-            return events
-        return b"".join(self._event(event) for event in split_events(events))
-
-    def _ends(self, events: bytes) -> bool:
-        return b"response.completed" in events or b"response.incomplete" in events
-
-    def _event(self, event: bytes) -> bytes:
-        is_item = b"response.output_item.done" in event
-        if not is_item and not self._ends(event):
-            return event
-        try:
-            fields = FIELDS.decode(payload_of(event))
-            kind = msgspec.json.decode(fields["type"])
-            if kind == "response.output_item.done":
-                self._note(fields)
-            elif kind in ("response.completed", "response.incomplete"):
-                return self._completed(fields, kind) or event
-        except (*BAD_JSON, KeyError):
-            return event
-        return event
-
-    def _note(self, fields: dict[str, msgspec.Raw]) -> None:
-        index = msgspec.json.decode(fields["output_index"]) if "output_index" in fields else None
-        place = float(index) if isinstance(index, int) else float("inf")
-        self._items.append((place, msgspec.json.decode(fields["item"])))
-
-    def _completed(self, fields: dict[str, msgspec.Raw], kind: str) -> bytes | None:
-        response = FIELDS.decode(fields["response"])
-        if not self._items or ("output" in response and msgspec.json.decode(response["output"])):
-            return None
-        items = [item for _, item in sorted(self._items, key=lambda pair: pair[0])]
-        response["output"] = msgspec.Raw(msgspec.json.encode(items))
-        fields["response"] = msgspec.Raw(msgspec.json.encode(response))
-        return frame(msgspec.json.encode(fields), kind)
 
 
 # --- models by plan ----------------------------------------------------------------------------

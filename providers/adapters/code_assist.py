@@ -36,7 +36,7 @@ class CodeAssist(Gemini):
     def unwrapped(self, body: bytes) -> bytes:
         return code_assist.unwrapped(body)
 
-    def unwrapper(self) -> Unwrapper | None:
+    def unwrapper(self, credential: CredentialEntry) -> Unwrapper | None:
         return EventUnwrapper()
 
     def capabilities(self, model: str) -> Capabilities:

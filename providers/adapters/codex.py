@@ -14,6 +14,7 @@ from providers.adapters import chatgpt, limits, refusals
 from providers.adapters.base import Call, CatalogueModel, Operation, UpstreamRequest
 from providers.adapters.openai import OPENAI_FAMILIES
 from providers.adapters.openai_compatible import OpenAICompatible
+from providers.adapters.response_events import ResponseRepair
 from providers.translation.codec import Capabilities
 from providers.values import CredentialEntry, Format, Refusal, RefusalKind
 
@@ -67,8 +68,8 @@ class Codex(OpenAICompatible):
         )
         return msgspec.structs.replace(asked, dropped=dropped)
 
-    def unwrapper(self) -> chatgpt.OutputRestorer:
-        return chatgpt.OutputRestorer()
+    def unwrapper(self, credential: CredentialEntry) -> ResponseRepair:
+        return ResponseRepair(holds=bool(credential.options.get("codex-stream-buffering")))
 
     def models_request(self, credential: CredentialEntry) -> UpstreamRequest | None:
         """The backend's models are known by plan."""

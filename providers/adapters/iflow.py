@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from providers.adapters import refusals
+from providers.adapters import bodies, refusals
 from providers.adapters.base import Call, CatalogueModel, UpstreamRequest
 from providers.adapters.headers import custom_headers, merge_headers
 from providers.adapters.openai_compatible import OpenAICompatible
@@ -136,7 +136,9 @@ class IFlow(OpenAICompatible):
 
 def _edited(body: bytes, model: str, *, is_stream: bool) -> bytes:
     """A family's own switches for thinking in place of ``reasoning_effort``; never an empty tool list."""
-    fields: dict[str, Any] = dict(FIELDS.decode(body))
+    fields: dict[str, Any] = dict(bodies.members_of(body))
+    if not fields:
+        return body
     effort = fields.get("reasoning_effort")
     level = msgspec.json.decode(effort) if effort is not None else None
     if _SWITCHED.match(model) and level is not None:

@@ -15,6 +15,7 @@ from providers.adapters import bodies, refusals
 from providers.adapters.base import Call, CatalogueModel, Operation, UpstreamRequest
 from providers.adapters.bodies import Members
 from providers.adapters.openai_compatible import OpenAICompatible
+from providers.adapters.response_events import ResponseRepair
 from providers.errors import UpstreamRefused
 from providers.translation.codec import Capabilities
 from providers.values import CredentialEntry, Format, Refusal, RefusalKind
@@ -23,6 +24,7 @@ _CLIENT_VERSION = "0.2.120"
 """The host refuses clients that it takes for too old; the option ``grok-client-version`` replaces it."""
 _REFUSED = ("prompt_cache_retention", "safety_identifier", "stream_options", "stop")
 _SHORT = ("stream", "store", "tools", "tool_choice", "max_output_tokens", "temperature", "top_p", "top_k")
+_TRACES = frozenset({"x_user_search", "x_semantic_search", "x_keyword_search", "x_thread_fetch"})
 _DRAWING = re.compile(r"^grok-(?:4\.[6-9]|[5-9])")
 """Models that take the tool ``image_generation``."""
 
@@ -107,8 +109,12 @@ class XAI(OpenAICompatible):
     def base_of(self, credential: CredentialEntry) -> str:
         """A login is served at the chat host, unless its account says ``using_api``."""
         base = super().base_of(credential)
-        uses_api = credential.account.get("using_api", "").lower() == "true"
-        return self.base_url if uses_api and base == self.login_base_url else base
+        if base != self.login_base_url:
+            return base
+        own = credential.account.get("base_url", "").rstrip("/")
+        if own and own != self.base_url:
+            return own
+        return self.base_url if credential.account.get("using_api", "").lower() == "true" else base
 
     def request(self, call: Call) -> UpstreamRequest:
         credential = call.credential
@@ -135,6 +141,10 @@ class XAI(OpenAICompatible):
         """At the API, which takes the same token: the chat host only generates."""
         url = made.url.removeprefix(self.login_base_url)
         return made if url == made.url else msgspec.structs.replace(made, url=self.base_url + url)
+
+    def unwrapper(self, credential: CredentialEntry) -> ResponseRepair | None:
+        speaks_responses = bool(credential.channel) or credential.options.get("speaks-responses") is True
+        return ResponseRepair(hides=_is_trace) if speaks_responses else None
 
     def models_request(self, credential: CredentialEntry) -> UpstreamRequest | None:
         """The chat host lists nothing."""
@@ -204,6 +214,13 @@ def _not_kept() -> UpstreamRefused:
             param="previous_response_id",
         )
     )
+
+
+def _is_trace(item: dict[str, Any]) -> bool:
+    """What xAI's search did, told as calls that no client made a tool for."""
+    if item.get("type") != "custom_tool_call":
+        return False
+    return item.get("name") in _TRACES or str(item.get("call_id", "")).startswith("xs_call")
 
 
 def _tools(members: Members, model: str) -> tuple[str, ...]:

@@ -34,7 +34,6 @@ from routing.outgoing import Ask, format_for, passes, prepare, streams
 from routing.proxy.delivery import (
     Delivery,
     PassingStream,
-    StreamFailed,
     TranslatedStream,
     UnfoldedStream,
     as_events,
@@ -294,8 +293,11 @@ class Attempt:
 
     def _chunks(self, response: UpstreamResponse) -> AsyncIterator[bytes]:
         """The stream in the format that the adapter speaks."""
-        unwrapper = self._adapter.unwrapper()
-        return response.chunks() if unwrapper is None else _bare(response.chunks(), unwrapper)
+        return self._bare(response.chunks())
+
+    def _bare(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        unwrapper = self._adapter.unwrapper(self._candidate.credential)
+        return chunks if unwrapper is None else _unwrapped(chunks, unwrapper)
 
     async def _stream(self, response: UpstreamResponse) -> Delivery:
         framing = FRAMINGS.get(self._format)
@@ -322,11 +324,9 @@ class Attempt:
             UPSTREAM_CODECS[self._format].stream_decoder(context),
             CODECS[self._ask.format].stream_encoder(context),
             reader,
+            self._classified,
         )
-        try:
-            await stream.begin(first)
-        except StreamFailed as failure:
-            raise self._classified(failure.reported) from failure
+        await stream.begin(first)
         return stream
 
     def _passing(
@@ -344,8 +344,7 @@ class Attempt:
         chunks = response.chunks()
         first = await _first_of(chunks)
         if first.lstrip().startswith(SSE_BEGINNINGS):
-            again = _again(first, chunks)  # named wrongly, as some servers do
-            events = again if (bare := self._adapter.unwrapper()) is None else _bare(again, bare)
+            events = self._bare(_again(first, chunks))  # named wrongly, as some servers do
             first = await _first_of(events)
             if self._passes:
                 return self._passing(response, events, first)
@@ -385,7 +384,7 @@ class Attempt:
         return self._refused(self._classify(failure.status, {}, body), body)
 
 
-async def _bare(chunks: AsyncIterator[bytes], unwrapper: Unwrapper) -> AsyncIterator[bytes]:
+async def _unwrapped(chunks: AsyncIterator[bytes], unwrapper: Unwrapper) -> AsyncIterator[bytes]:
     async for chunk in chunks:
         if piece := unwrapper.feed(chunk):
             yield piece

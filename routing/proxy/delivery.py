@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
-from providers.errors import GatewayError, UpstreamError, UpstreamProtocolError
+from providers.errors import GatewayError, UpstreamError, UpstreamProtocolError, UpstreamRefused
 from providers.translation.codec import FrameReader, StreamDecoder, StreamEncoder
 from providers.translation.model import (
     End,
@@ -52,15 +52,6 @@ class understood:
             return
         logger.error("a codec tripped over an upstream's answer", exc_info=error)
         raise UpstreamProtocolError("the upstream's answer cannot be understood") from error
-
-
-class StreamFailed(UpstreamError):
-    """The upstream reported an error inside its stream, after the first byte."""
-
-    def __init__(self, reported: StreamError) -> None:
-        info = reported.info
-        super().__init__(info.message, status=info.status, error_type=info.type, code=info.code)
-        self.reported = reported
 
 
 class Delivery(Protocol):
@@ -140,7 +131,8 @@ class TranslatedStream:
         chunks: AsyncIterator[bytes],
         decoder: StreamDecoder,
         encoder: StreamEncoder,
-        reader: FrameReader | None = None,
+        reader: FrameReader | None,
+        classified: Callable[[StreamError], UpstreamRefused],
     ) -> None:
         self.content_type = encoder.content_type
         self.usage: Usage | None = None
@@ -151,11 +143,12 @@ class TranslatedStream:
         self._reader = reader or SseReader()
         self._decoder = decoder
         self._encoder = encoder
+        self._classified = classified
         self._begun = b""
         self._has_content = False
 
     async def begin(self, first: bytes) -> None:
-        """Hold what is not yet content. Raises StreamFailed, UpstreamProtocolError: both still retryable."""
+        """Hold what is not yet content. Raises UpstreamError, still retryable."""
         chunk: bytes | None = first
         while chunk is not None:
             self._begun += self._translated(self._events(chunk))
@@ -205,7 +198,7 @@ class TranslatedStream:
                 elif kind is PartStart or kind is Stopped:
                     self._has_content = True
                 elif kind is StreamError:
-                    raise StreamFailed(event)  # type: ignore[arg-type]  # as above
+                    raise self._classified(event)  # type: ignore[arg-type]  # as above
                 elif kind is End:
                     self.is_final = True
                 out.append(encode(event))

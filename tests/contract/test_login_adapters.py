@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from providers.adapters import chatgpt
 from providers.adapters.base import Call, Operation
 from providers.adapters.registry import adapter_for
 from providers.errors import UpstreamRefused
@@ -217,44 +216,6 @@ def test_codexs_usage_limit_rests_the_account_until_it_ends():
 def test_codexs_refusals_are_read(status, error, kind, code):
     found = refused("codex", status, {"error": error})
     assert (found.kind, found.code) == (kind, code)
-
-
-def sse(kind, **fields):
-    return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n".encode()
-
-
-ITEMS = [{"type": "message", "id": "msg_1"}, {"type": "reasoning", "id": "rs_1"}]
-STREAM = (
-    sse("response.created", response={"id": "r"})
-    + sse("response.output_item.done", output_index=1, item=ITEMS[0])
-    + sse("response.output_item.done", output_index=0, item=ITEMS[1])
-    + sse("response.completed", response={"id": "r", "output": []})
-)
-
-
-@pytest.mark.parametrize("size", [1, 7, 10_000])
-def test_an_empty_output_is_filled_with_the_items_that_came(size):
-    restorer = chatgpt.OutputRestorer()
-    out = (
-        b"".join(restorer.feed(STREAM[i : i + size]) for i in range(0, len(STREAM), size)) + restorer.close()
-    )
-    events = [json.loads(line[6:]) for line in out.decode().splitlines() if line.startswith("data: ")]
-    assert events[-1]["response"] == {"id": "r", "output": [ITEMS[1], ITEMS[0]]}
-    assert out.startswith(sse("response.created", response={"id": "r"}))
-
-
-@pytest.mark.parametrize(
-    "stream",
-    [
-        sse("response.output_item.done", item=ITEMS[0]) + sse("response.completed", response={"output": [1]}),
-        sse("response.completed", response={"output": []}),
-        b"data: response.completed nonsense\n\n",
-        b": ping\n\n",
-    ],
-)
-def test_other_streams_pass_as_they_are(stream):
-    restorer = chatgpt.OutputRestorer()
-    assert restorer.feed(stream) + restorer.close() == stream
 
 
 # --- github-copilot --------------------------------------------------------------------------------
@@ -521,6 +482,24 @@ def test_xai_takes_the_tools_that_it_knows():
     assert kept["tools"] == tools[3:4]
     with pytest.raises(UpstreamRefused, match="does not keep"):
         made("xai", {"previous_response_id": "r"}, format_=Format.RESPONSES)
+
+
+def test_xais_search_leaves_no_trace():
+    repair = adapter_for("xai").unwrapper(make_credential("xai", channel="xai"))
+    assert repair is not None
+    trace = {"type": "custom_tool_call", "id": "i1", "name": "x_keyword_search", "call_id": "xs_call_1"}
+    text = {"type": "message", "id": "i2"}
+    events = [
+        {"type": "response.output_item.added", "item": trace},
+        {"type": "response.custom_tool_call_input.delta", "item_id": "i1", "delta": "{"},
+        {"type": "response.output_item.done", "item": trace},
+        {"type": "response.output_item.done", "item": text},
+        {"type": "response.completed", "response": {"output": [trace, text]}},
+    ]
+    out = repair.feed(b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events))
+    assert b"x_keyword_search" not in out
+    assert out.count(b"data: ") == 2
+    assert adapter_for("xai").unwrapper(make_credential("xai")) is None
 
 
 def test_kilos_login_names_its_organisation():

@@ -123,3 +123,13 @@ async def test_an_estimate_is_marked_in_the_head(proxy, upstream, kiro):
     answer = await proxy.chat()
     assert answer.headers["x-cliproxy-estimate"] == "true"
     assert json.loads(answer.content)["usage"]["completion_tokens"] == 1
+
+
+async def test_throttling_after_the_first_word_rests_the_account_too(proxy, upstream, kiro):
+    upstream.then(event_stream(said("Hi"), exception("ThrottlingException", message="Slow")))
+    answer = await proxy.chat(stream=True)
+    assert "Slow" in answer.text
+    assert "[DONE]" not in answer.text
+    rest = proxy.state.cooldown(kiro.id, "another", proxy.gateway.clock())
+    assert rest is not None
+    assert (rest.cause.value, round(rest.until - rest.since)) == ("quota", 60)

@@ -1,0 +1,54 @@
+"""The gateway's own settings hold for logins that say nothing of their own."""
+
+from __future__ import annotations
+
+import pytest
+
+from routing import discovery, table
+from routing.models import GatewaySettings
+from tests.integration.routing.makers import make_alias, make_credential, make_provider
+
+pytestmark = pytest.mark.django_db
+
+PROXY = "http://127.0.0.1:7/kiro"
+
+
+def entry(model="fast"):
+    (offer,) = table.build().models[model].offers
+    return offer.credential
+
+
+@pytest.fixture
+def kiro():
+    provider = make_provider("kiro", adapter="kiro", base_url="")
+    make_alias(provider, "fast", "kiro-claude-sonnet-4-5")
+    return provider
+
+
+def test_a_channels_address_holds_for_its_logins(kiro):
+    GatewaySettings.objects.update_or_create(
+        pk=1, defaults={"channel_base_urls": {"kiro": PROXY}, "kiro_preferred_endpoint": "codewhisperer"}
+    )
+    make_credential(kiro, channel="kiro")
+    assert entry().base_url == PROXY
+    assert entry().options == {"kiro-preferred-endpoint": "codewhisperer"}
+    ((_, asked),) = discovery.waiting()
+    assert asked.base_url == PROXY
+
+
+def test_an_address_of_the_credential_or_provider_goes_before(kiro):
+    GatewaySettings.objects.update_or_create(pk=1, defaults={"channel_base_urls": {"kiro": PROXY}})
+    credential = make_credential(kiro, channel="kiro", base_url="http://127.0.0.1:8")
+    assert entry().base_url == "http://127.0.0.1:8"
+    credential.base_url = ""
+    credential.save()
+    kiro.base_url = "http://127.0.0.1:9"
+    kiro.save()
+    assert entry().base_url == "http://127.0.0.1:9"
+
+
+def test_a_key_knows_no_channel(kiro):
+    GatewaySettings.objects.update_or_create(pk=1, defaults={"channel_base_urls": {"kiro": PROXY}})
+    make_credential(kiro)
+    assert entry().base_url == "https://q.us-east-1.amazonaws.com"
+    assert entry().options == {}
