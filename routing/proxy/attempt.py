@@ -45,6 +45,8 @@ STREAM = "text/event-stream"
 SSE_BEGINNINGS = (b"data:", b"event:", b":")
 ESTIMATE = (b"x-cliproxy-estimate", b"true")
 """On a whole answer whose token numbers are the gateway's own guess."""
+UNTOLD = 502
+"""What an error object under status 200 counts as when it tells no status."""
 SHORTEST_SECRET = 6
 """Shorter values are placeholders of local servers; taking them out would mangle words."""
 
@@ -280,9 +282,10 @@ class Attempt:
         return WholeAnswer(body=body, usage=usage)
 
     def _reported(self, body: bytes) -> UpstreamRefused:
-        """An error object under status 200: its own status counts, or 502."""
-        info = UPSTREAM_CODECS[self._format].decode_error(502, body)
-        return self._refused(self._classify(info.status, {}, body), body)
+        """An error object under status 200: its own status counts, or the one that its type stands for."""
+        info = UPSTREAM_CODECS[self._format].decode_error(UNTOLD, body)
+        status = 200 if info.status == UNTOLD else info.status
+        return self._refused(self._classify(status, {}, body), body)
 
     # --- streams ---------------------------------------------------------------------------
 

@@ -107,12 +107,13 @@ class Trials:
         number = 0
         while True:
             take_turn(state, resolution, clock())
-            has_tried, failure = False, None
+            before: Candidate | None = None
+            failure: UpstreamError | None = None
             this_round = rounds.Round(resolution, number, settings)
-            while (candidate := this_round.next(self._blocks(resolution, has_tried))) is not None:
-                if has_tried:
+            while (candidate := this_round.next(self._resting(before is not None))) is not None:
+                if before is not None and before.credential is not candidate.credential:
                     note_turn(state, resolution, candidate)
-                has_tried = True
+                before = candidate
                 try:
                     if needs_place(candidate):
                         self.waited += await self._holds.admit(candidate.credential)
@@ -127,7 +128,8 @@ class Trials:
             number += 1
             resolution = look()
             now = clock()
-            wait = rounds.wait_before_round(resolution, number, settings, now, has_tried=has_tried)
+            tried = before is not None
+            wait = rounds.wait_before_round(resolution, number, settings, now, has_tried=tried)
             left = self._left(settings)
             if wait is None or (left is not None and wait >= left):
                 raise last or rounds.nobody_free(resolution, now)
@@ -162,9 +164,9 @@ class Trials:
             raise LookupError
         raise last
 
-    def _blocks(self, resolution: Resolution, has_tried: bool) -> Callable[[Candidate], bool]:
+    def _resting(self, is_late: bool) -> Callable[[Candidate], bool]:
         """Who came to rest while others were tried. The first is as free as it was a moment ago."""
-        if not has_tried:
+        if not is_late:
             return lambda candidate: False
         state, now = self._gateway.state, self._gateway.clock()
         return lambda candidate: state.cooldown(candidate.credential.id, candidate.model, now) is not None
