@@ -27,6 +27,7 @@ from routing import revision
 from routing.amp_rows import amp_settings
 from routing.core.capability import merged
 from routing.core.payload import PayloadRules
+from routing.core.relay_model import RelayModel
 from routing.core.table import (
     Candidate,
     ClientEntry,
@@ -95,6 +96,7 @@ def build() -> RoutingTable:
         has_features=draft.has_features,
         credentials=draft.credentials,
         amp=amp_settings(),
+        relayed=relayed_models(rules, with_defaults=RELAYED not in settings_row.channels_without_aliases),
         providers=provider_entries(providers, credentials),
         open_prefixes={prefix: tuple(offers) for prefix, offers in draft.open_prefixes.items()},
         open_offers=tuple(draft.open_offers),
@@ -118,6 +120,39 @@ def _join(credentials: list[Credential], providers: list[Provider], logins: list
     for credential in credentials:
         credential.provider = provider_of[credential.provider_id]
         of_login.set_cached_value(credential, login_of.get(credential.pk))
+
+
+RELAYED = "aistudio"
+
+
+def relayed_models(rules: Rules, *, with_defaults: bool) -> tuple[RelayModel, ...]:
+    """What a page of AI Studio serves when one is connected: its channel's rules hold as for a login."""
+    adapter = adapter_for(RELAYED)
+    provider = Provider(key=RELAYED, adapter=RELAYED)
+    page = Credential(provider=provider, channel=RELAYED)
+    listings = listings_of_login(
+        provider,
+        adapter,
+        adapter.catalogue,
+        [],
+        rules.channel_aliases(RELAYED, page),
+        rules.channel_patterns(RELAYED, page),
+        closed=False,
+        with_defaults=with_defaults,
+    )
+    return tuple(
+        RelayModel(
+            id=listing.id,
+            upstream=listing.members[0],
+            owned_by=RELAYED,
+            display_name=listing.model.display_name,
+            force_mapping=listing.force_mapping,
+            context_length=listing.model.context_length,
+            max_output_tokens=listing.model.max_output_tokens,
+        )
+        for listing in listings
+        if listing.excluded_by is None
+    )
 
 
 SPENT_WITHOUT_RESET = timedelta(hours=1)

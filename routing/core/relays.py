@@ -5,18 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from providers.values import CredentialEntry
-from routing.core.exclusions import first_match
+from routing.core.relay_model import RelayModel
 from routing.core.table import Offer, RegisteredModel, RoutingTable
-
-
-class RelayModel(msgspec.Struct, frozen=True, kw_only=True):
-    """One id that a connected page serves."""
-
-    id: str
-    upstream: str
-    owned_by: str
-    context_length: int | None = None
-    max_output_tokens: int | None = None
 
 
 def with_relays(
@@ -27,7 +17,10 @@ def with_relays(
         return table
     registered = dict(table.models)
     for model in models:
-        offers = tuple(Offer(credential=entry, members=(model.upstream,)) for entry in entries)
+        offers = tuple(
+            Offer(credential=entry, members=(model.upstream,), force_mapping=model.force_mapping)
+            for entry in entries
+        )
         known = registered.get(model.id)
         if known is not None:
             registered[model.id] = msgspec.structs.replace(known, offers=known.offers + offers, tiers=())
@@ -36,13 +29,8 @@ def with_relays(
                 id=model.id,
                 offers=offers,
                 owned_by=model.owned_by,
-                display_name=model.id,
+                display_name=model.display_name or model.id,
                 context_length=model.context_length,
                 max_output_tokens=model.max_output_tokens,
             )
     return msgspec.structs.replace(table, models=dict(sorted(registered.items())))
-
-
-def without_excluded(models: tuple[RelayModel, ...], patterns: tuple[str, ...]) -> tuple[RelayModel, ...]:
-    """What no pattern covers; patterns are tested against the upstream id, as for every login."""
-    return tuple(model for model in models if first_match(patterns, model.upstream) is None)

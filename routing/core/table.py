@@ -15,6 +15,7 @@ import msgspec
 from providers.values import CredentialEntry, ErrorRule, Features, Limits
 from routing.core.amp_settings import AmpSettings
 from routing.core.payload import PayloadRules
+from routing.core.relay_model import RelayModel
 
 
 class ClientEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -256,6 +257,8 @@ class RoutingTable(msgspec.Struct, frozen=True, kw_only=True):
     """Registered ids that ``auto`` may stand for, the newest first."""
     settings: RouteSettings = RouteSettings()
     amp: AmpSettings | None = None
+    relayed: tuple[RelayModel, ...] = ()
+    """What a page of AI Studio serves when one is connected (``routing/core/relays.py``)."""
     providers: dict[str, ProviderEntry] = {}
     """By key, in its order."""
     credentials: dict[int, CredentialEntry] = {}

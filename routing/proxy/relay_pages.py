@@ -16,7 +16,7 @@ from providers.adapters.aistudio import RELAY
 from providers.adapters.registry import adapter_for
 from providers.upstream.relay import RelaySession
 from providers.values import CredentialEntry
-from routing.core.relays import RelayModel, with_relays
+from routing.core.relays import with_relays
 from routing.core.table import RoutingTable
 
 PROVIDER = "aistudio"
@@ -80,7 +80,7 @@ class RelayPages:
     def overlaid(self, table: RoutingTable) -> RoutingTable:
         """``table`` with what the connected pages serve."""
         entries = tuple(page.entry for page in self._pages.values())
-        return with_relays(table, entries, _models(table)) if entries else table
+        return with_relays(table, entries, table.relayed)
 
     def follow(self, table: RoutingTable) -> None:
         """The configuration changed: where client keys are required now, pages without one have to go."""
@@ -89,16 +89,3 @@ class RelayPages:
                 task = asyncio.get_running_loop().create_task(page.dismiss())
                 self._dismissals.add(task)
                 task.add_done_callback(self._dismissals.discard)
-
-
-def _models(table: RoutingTable) -> tuple[RelayModel, ...]:
-    return tuple(
-        RelayModel(
-            id=model.id,
-            upstream=model.id,
-            owned_by=PROVIDER,
-            context_length=model.context_length,
-            max_output_tokens=model.max_output_tokens,
-        )
-        for model in adapter_for(PROVIDER).catalogue
-    )

@@ -14,6 +14,7 @@ from channels.routing import ProtocolTypeRouter
 
 from providers.upstream.client import UpstreamClient
 from providers.upstream.timeouts import Timeouts
+from routing.core.relay_model import RelayModel
 from routing.core.table import RouteSettings
 from routing.proxy.app import ProxyApplication
 from routing.proxy.relay_socket import RelayPageConsumer
@@ -31,7 +32,8 @@ async def proxy():
     pages = running.gateway.pages
     client = UpstreamClient(Timeouts(connect_s=2, first_byte_s=2, idle_s=2), relays=pages.sessions)
     object.__setattr__(running.gateway, "client", client)
-    bare = running.live.table
+    models = tuple(RelayModel(id=name, upstream=name, owned_by="aistudio") for name in ("gemini-2.5-pro",))
+    bare = msgspec.structs.replace(running.live.table, relayed=models)
 
     def refresh():
         running.live.table = pages.overlaid(bare)

@@ -356,3 +356,12 @@ def test_a_prefix_that_is_the_id_leaves_the_id():
     make_credential(acme)
     make_alias(acme, "gpt", origin=Origin.FILE)
     assert set(table.build().models) == {"gpt", "gpt/gpt"}
+
+
+def test_a_page_of_ai_studio_serves_under_its_channel_s_rules():
+    ChannelExclusion.objects.create(channel="aistudio", pattern="*lite*")
+    ChannelAlias.objects.create(channel="aistudio", upstream_model="gemini-2.5-pro", alias="pro")
+    served_by_pages = {model.id: model.upstream for model in table.build().relayed}
+    assert served_by_pages["pro"] == "gemini-2.5-pro"
+    assert "gemini-2.5-pro" not in served_by_pages
+    assert not any("lite" in upstream for upstream in served_by_pages.values())
