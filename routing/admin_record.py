@@ -24,6 +24,7 @@ REASONS = {
     "cooling": "rests",
     "limit": "at its limit",
     "capability": "cannot do it",
+    "format": "another format",
     "excluded": "excluded",
     "disabled": "switched off",
     "prefix": "other prefix",

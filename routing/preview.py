@@ -92,6 +92,8 @@ def sample_of(question: Question) -> ParsedBody:
 
 def sent_to(candidate: Candidate, ask: Ask, question: Question, now: float) -> Sent:
     credential = candidate.credential
+    if candidate.suffix and candidate.suffix != ask.suffix:
+        ask = msgspec.structs.replace(ask, suffix=candidate.suffix, request=None)
     try:
         adapter = adapter_for(credential.adapter)
         outgoing = prepare(ask, candidate, now)

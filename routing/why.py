@@ -15,15 +15,17 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from providers.adapters.base import Operation
-from providers.errors import GatewayError
+from providers.errors import ClientError, GatewayError
 from providers.translation.passthrough import ParsedBody
 from providers.values import CredentialEntry
 from routing.core import limits, rounds
+from routing.core.affinity import session_keys
 from routing.core.explain import Explanation, explain
 from routing.core.query import RouteQuery
 from routing.core.resolve import Candidate, Resolution
 from routing.core.state import RoutingState
 from routing.core.table import ClientEntry, Rejection, RoutingTable
+from routing.demand import bound, query_for, speaks
 from routing.outgoing import Ask
 from routing.preview import Question, Sent, sample_of, sent_to
 
@@ -118,14 +120,7 @@ def find_client(table: RoutingTable, digest: Callable[[str], str], text: str) ->
 def explain_route(routing: Routing, question: Question, now: float, *, source: str = "") -> Answer:
     """The whole answer. Raises ClientError for a sample body that the gateway would refuse itself."""
     parsed = sample_of(question)
-    query = RouteQuery(
-        model=question.model,
-        stream=parsed.stream,
-        needs_functions=question.tools,
-        needs_vision=question.images,
-        input_tokens=question.input_tokens,
-    )
-    decision = routing.look(lambda: _decide(routing, question, query, now))
+    decision = routing.look(lambda: _decide(routing, question, parsed, now))
     resolution, table = decision.explanation.resolution, decision.table
     names = _names(table)
     answer = Answer(
@@ -161,31 +156,86 @@ class _Decision(msgspec.Struct, frozen=True, kw_only=True):
     error: Refused | None
 
 
-def _decide(routing: Routing, question: Question, query: RouteQuery, now: float) -> _Decision:
-    """All that looks at the state, in one go."""
-    table = routing.table
-    explanation = explain(table, routing.state, question.client, query, now)
-    if explanation.failure is not None:
-        error = _refused(explanation.failure)
-        return _Decision(table=table, explanation=explanation, verdict=_refusal_text(error), error=error)
-    assert explanation.resolution is not None  # noqa: S101  (there is one where nothing failed)
-    verdict, refused = _verdict(table, routing.state, question.client, explanation.resolution, now)
-    return _Decision(table=table, explanation=explanation, verdict=verdict, error=refused)
+def _decide(routing: Routing, question: Question, parsed: ParsedBody, now: float) -> _Decision:
+    """All that looks at the state, in one go, in the order of the hot path: the client key, the model, what
+    the request is bound to, who is free."""
+    table, client = routing.table, question.client
+    explanation = explain(table, routing.state, client, _query(table, question, parsed), now)
+    verdict = _of_client(routing.state, client, now)
+    if verdict is None and explanation.failure is not None:
+        verdict = _refusal(_refused(explanation.failure))
+    resolution = explanation.resolution
+    if resolution is not None and parsed.bound_by:
+        try:
+            explanation = _bound(explanation, resolution, parsed)
+        except ClientError as error:
+            verdict = verdict or _refusal(_refused(error))
+    if verdict is None:
+        assert explanation.resolution is not None  # noqa: S101  (there is one where nothing failed)
+        verdict = _verdict(table, explanation.resolution, now)
+    return _Decision(table=table, explanation=explanation, verdict=verdict[0], error=verdict[1])
 
 
-def _verdict(
-    table: RoutingTable, state: RoutingState, client: ClientEntry, resolution: Resolution, now: float
-) -> tuple[str, Refused | None]:
-    """One sentence, and the error where the client would get one now."""
-    settings = table.settings
+def _query(table: RoutingTable, question: Question, parsed: ParsedBody) -> RouteQuery:
+    """What the hot path would read from the sample, and what the question says besides. Without a sample
+    only headers tell of a conversation."""
+    read = query_for(table, parsed, question.headers)
+    keys = read.session_keys
+    if question.body is None and keys:
+        keys = session_keys(question.headers, {})
+    return msgspec.structs.replace(
+        read,
+        needs_functions=read.needs_functions or question.tools,
+        needs_vision=read.needs_vision or question.images,
+        input_tokens=max(read.input_tokens, question.input_tokens),
+        session_keys=keys,
+    )
+
+
+def _bound(explanation: Explanation, resolution: Resolution, parsed: ParsedBody) -> Explanation:
+    """Without those that do not speak the format to which the request is bound. Raises ClientError when
+    nobody is left."""
+    kept = bound(resolution, parsed, parsed.bound_by)
+    others = [one for one in resolution.candidates if not speaks(one, parsed)]
+    left_out = tuple(
+        Rejection(
+            credential_id=one.credential.id,
+            provider_key=one.credential.provider_key,
+            reason="format",
+            detail=f"`{parsed.bound_by}` needs an upstream that speaks the {parsed.format} format",
+            model=one.model,
+        )
+        for one in others
+    )
+    order = tuple(
+        text
+        for one, text in zip(resolution.candidates, explanation.order, strict=True)
+        if speaks(one, parsed)
+    )
+    return msgspec.structs.replace(
+        explanation, resolution=kept, order=order, rejections=(*explanation.rejections, *left_out)
+    )
+
+
+Verdict = tuple[str, "Refused | None"]
+
+
+def _refusal(error: Refused) -> Verdict:
+    return f"The client gets {error.status} {error.code}: {error.message}", error
+
+
+def _of_client(state: RoutingState, client: ClientEntry, now: float) -> Verdict | None:
+    """What the client key itself decides, before any model is looked at."""
     if not client.enabled or (client.expires_at is not None and client.expires_at <= now):
         what = "has expired" if client.enabled else "is disabled"
         code = "api_key_expired" if client.enabled else "api_key_disabled"
-        error = Refused(status=401, code=code, message=f"This client key {what}.")
-        return _refusal_text(error), error
-    held = _client_wait(state, client, now)
-    if held is not None:
-        return held
+        return _refusal(Refused(status=401, code=code, message=f"This client key {what}."))
+    return _client_wait(state, client, now)
+
+
+def _verdict(table: RoutingTable, resolution: Resolution, now: float) -> Verdict:
+    """One sentence, and the error where the client would get one now."""
+    settings = table.settings
     first = rounds.admitted(resolution.candidates, 0, settings)
     if first:
         return f"It goes to {_named(first[0])}.", None
@@ -203,10 +253,10 @@ def _verdict(
     if fallbacks is not None and fallbacks.exhaustion:
         models = ", ".join(fallbacks.exhaustion)
         return f"Nobody is free ({error.code}), so its fallbacks are asked in turn: {models}.", None
-    return _refusal_text(error), error
+    return _refusal(error)
 
 
-def _client_wait(state: RoutingState, client: ClientEntry, now: float) -> tuple[str, Refused | None] | None:
+def _client_wait(state: RoutingState, client: ClientEntry, now: float) -> Verdict | None:
     """The client key's own limit, when it stands in the way."""
     claims = limits.client_claim(client.id, client.limits, 0)
     wait = limits.wait_s(state, claims, now)
@@ -222,7 +272,7 @@ def _client_wait(state: RoutingState, client: ClientEntry, now: float) -> tuple[
         message=f"{what}; it would have to wait {until}.",
         retry_after_s=None if wait == math.inf else wait,
     )
-    return _refusal_text(error), error
+    return _refusal(error)
 
 
 def _named(candidate: Candidate) -> str:
@@ -241,10 +291,6 @@ def _refused(error: GatewayError) -> Refused:
         message=error.message,
         retry_after_s=error.retry_after_s,
     )
-
-
-def _refusal_text(error: Refused) -> str:
-    return f"The client gets {error.status} {error.code}: {error.message}"
 
 
 def _names(table: RoutingTable) -> dict[int, str]:

@@ -14,8 +14,7 @@ from urllib.parse import parse_qsl, urlencode
 import msgspec
 
 from providers.adapters.base import Operation
-from providers.adapters.registry import adapter_for
-from providers.errors import ClientError, GatewayError, NoCandidate, UpstreamError, UpstreamRefused
+from providers.errors import GatewayError, NoCandidate, UpstreamError, UpstreamRefused
 from providers.translation.passthrough import ParsedBody
 from providers.translation.registry import PASSTHROUGHS
 from providers.values import Format
@@ -23,6 +22,7 @@ from routing.core import fallback, rounds
 from routing.core.query import RouteQuery
 from routing.core.resolve import Candidate, Incapable, Resolution, resolve
 from routing.core.table import ClientEntry, Fallbacks, RoutingTable
+from routing.demand import bound, query_for
 from routing.outgoing import Ask
 from routing.proxy.access import authenticate
 from routing.proxy.attempt import Attempt, WholeAnswer
@@ -34,7 +34,6 @@ from routing.proxy.keepalive import EVENTS, while_telling, with_comments
 from routing.proxy.limits import Holds
 from routing.proxy.passed_headers import passed_headers
 from routing.proxy.presence import Presence
-from routing.proxy.query import query_for
 from routing.proxy.record import Record
 from routing.proxy.trials import Trials
 from routing.proxy.wire import (
@@ -438,29 +437,3 @@ def own_query(scope: Scope, headers: dict[str, str], dialect: Format) -> str:
     if not any(name == "key" for name, _ in pairs):
         return query
     return urlencode([pair for pair in pairs if pair[0] != "key"])
-
-
-def bound(resolution: Resolution, parsed: ParsedBody, field: str) -> Resolution:
-    """Only the candidates whose upstream speaks the format of the body.
-
-    Raises ClientError when there is none at all: dropping ``field`` would change what is asked.
-    """
-
-    def speaks(candidate: Candidate) -> bool:
-        adapter = adapter_for(candidate.credential.adapter)
-        return parsed.format in adapter.formats(candidate.credential, candidate.model)
-
-    kept = tuple(candidate for candidate in resolution.candidates if speaks(candidate))
-    cooling = tuple(pair for pair in resolution.cooling if speaks(pair[0]))
-    limited = tuple(pair for pair in resolution.limited if speaks(pair[0]))
-    if not any((kept, cooling, limited)) and any(
-        (resolution.candidates, resolution.cooling, resolution.limited)
-    ):
-        is_state = field == "previous_response_id"
-        raise ClientError(
-            f"`{field}` needs an upstream that speaks the {parsed.format} format and keeps its state; "
-            f"none that serves the model `{parsed.model}` does. Send the whole conversation instead.",
-            param=field,
-            code="previous_response_not_found" if is_state else "unsupported_parameter",
-        )
-    return msgspec.structs.replace(resolution, candidates=kept, cooling=cooling, limited=limited)

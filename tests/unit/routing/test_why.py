@@ -6,11 +6,12 @@ import msgspec
 import pytest
 
 from providers.translation.codec import MalformedRequest
-from providers.values import Format, Limits, RefusalKind
+from providers.values import Features, Format, Limits, RefusalKind
 from routing.core.limits import client_claim
+from routing.core.payload import PayloadRule, PayloadRules, PayloadSelector
 from routing.core.query import RouteQuery
-from routing.core.resolve import resolve
-from routing.core.table import ClientEntry, Fallbacks, Rejection, RouteSettings
+from routing.core.resolve import binding_key, resolve
+from routing.core.table import Candidate, ClientEntry, Fallbacks, Rejection, RouteSettings
 from routing.offline import StoredRouting
 from routing.preview import CLIENT_FORMATS, Question
 from routing.state.memory import MemoryState
@@ -24,6 +25,7 @@ from tests.unit.routing.core.makers import (
     refused,
 )
 
+NO_TOOLS = Features(functions=False)
 A, B = make_credential(1, label="first"), make_credential(2, label="second")
 
 
@@ -131,6 +133,65 @@ def test_a_client_keys_own_limit_is_told():
 
 def limits_of(client: ClientEntry):
     return client_claim(client.id, client.limits, 0)
+
+
+def test_a_key_that_is_off_is_told_before_a_model_that_is_unknown():
+    answer = ask(model="nobody-has-it", client=ClientEntry(id=7, label="lena", enabled=False))
+    assert answer.error is not None
+    assert answer.error.code == "api_key_disabled"
+
+
+def test_a_conversation_is_known_by_its_header():
+    client = ClientEntry(id=7, label="lena")
+    state = MemoryState()
+    settings = RouteSettings(session_affinity=True)
+    table = make_table({"m": [make_offer(A), make_offer(B)]}, settings=settings)
+    state.bind(binding_key(client, "header:42", "m"), 2, NOW, 3600)
+    answer = ask(table, state, client=client, headers={"x-session-id": "42"})
+    assert answer.verdict == "It goes to acme, credential second, as up."
+    assert answer.bound_by == "header:42"
+    assert ask(table, state, client=client).bound_by == ""
+
+
+def test_what_a_sample_needs_is_read_as_the_hot_path_reads_it():
+    table = make_table(
+        {
+            "m": [
+                make_offer(A, candidates=(Candidate(credential=A, model="up", features=NO_TOOLS),)),
+                make_offer(B),
+            ]
+        },
+        has_features=True,
+    )
+    sample = {"messages": [{"role": "user", "content": "Hi"}], "tools": [{"type": "function"}]}
+    answer = ask(table, body=sample)
+    assert [choice.credential for choice in answer.candidates] == ["second"]
+    assert [(left.credential, left.reason) for left in answer.rejected] == [("first", "capability")]
+    assert len(ask(table).candidates) == 2
+    assert len(ask(table, tools=True).candidates) == 1
+
+
+def test_a_sample_bound_to_its_format_leaves_the_others_out():
+    codex = make_credential(3, adapter="codex", label="third")
+    chat = make_credential(4, adapter="deepseek", label="fourth")
+    table = make_table({"m": [make_offer(chat), make_offer(codex)]})
+    sample = {"input": "Hi", "previous_response_id": "resp_1"}
+    answer = ask(table, format=Format.RESPONSES, body=sample)
+    assert [choice.credential for choice in answer.candidates] == ["third"]
+    assert [(left.credential, left.reason) for left in answer.rejected] == [("fourth", "format")]
+    alone = ask(make_table({"m": [make_offer(chat)]}), format=Format.RESPONSES, body=sample)
+    assert alone.error is not None
+    assert (alone.error.status, alone.error.code) == (400, "previous_response_not_found")
+
+
+def test_payload_rules_are_in_what_would_be_sent():
+    rule = PayloadRule(models=(PayloadSelector(name="*"),), params=(("seed", 9),))
+    settings = RouteSettings(payload=PayloadRules(override=(rule,)))
+    sample = {"messages": [{"role": "user", "content": "Hi"}]}
+    sent = ask(make_table({"m": [make_offer(A)]}, settings=settings), body=sample).candidates[0].sent
+    assert sent is not None
+    assert isinstance(sent.body, dict)
+    assert sent.body["seed"] == 9
 
 
 def test_credentials_left_to_later_rounds_are_marked():

@@ -4,7 +4,7 @@ import pytest
 from providers.translation.registry import PASSTHROUGHS
 from providers.values import Format
 from routing.core.table import RouteSettings, RoutingTable
-from routing.proxy.query import estimated_tokens, query_for
+from routing.demand import estimated_tokens, query_for
 
 PLAIN = RoutingTable(revision=1, clients={}, models={}, has_features=False)
 CAREFUL = RoutingTable(revision=1, clients={}, models={}, settings=RouteSettings(session_affinity=True))

@@ -1,4 +1,5 @@
-"""What routing needs to know of a request, read from its bytes and headers without decoding the whole.
+"""What a request demands of routing, read from its bytes and headers without decoding the whole: the hot path
+and the explanation ask the same.
 
 Session keys are looked for only where conversations are kept together, abilities only where an operator
 restricted some: on most gateways this costs nothing.
@@ -8,9 +9,14 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
+from providers.adapters.registry import adapter_for
+from providers.errors import ClientError
 from providers.translation.passthrough import ParsedBody, is_set
 from routing.core.affinity import session_keys
 from routing.core.query import RouteQuery
+from routing.core.resolve import Candidate, Resolution
 from routing.core.table import RoutingTable
 
 BYTES_PER_TOKEN = 4
@@ -59,3 +65,31 @@ def estimated_tokens(body: bytes) -> int:
     """About how many tokens a request has, from its size without what is encoded in it."""
     encoded = sum(found.end() - found.start() for found in _ENCODED.finditer(body))
     return (len(body) - encoded) // BYTES_PER_TOKEN
+
+
+def bound(resolution: Resolution, parsed: ParsedBody, field: str) -> Resolution:
+    """Only the candidates whose upstream speaks the format of the body.
+
+    Raises ClientError when there is none at all: dropping ``field`` would change what is asked.
+    """
+
+    kept = tuple(candidate for candidate in resolution.candidates if speaks(candidate, parsed))
+    cooling = tuple(pair for pair in resolution.cooling if speaks(pair[0], parsed))
+    limited = tuple(pair for pair in resolution.limited if speaks(pair[0], parsed))
+    if not any((kept, cooling, limited)) and any(
+        (resolution.candidates, resolution.cooling, resolution.limited)
+    ):
+        is_state = field == "previous_response_id"
+        raise ClientError(
+            f"`{field}` needs an upstream that speaks the {parsed.format} format and keeps its state; "
+            f"none that serves the model `{parsed.model}` does. Send the whole conversation instead.",
+            param=field,
+            code="previous_response_not_found" if is_state else "unsupported_parameter",
+        )
+    return msgspec.structs.replace(resolution, candidates=kept, cooling=cooling, limited=limited)
+
+
+def speaks(candidate: Candidate, parsed: ParsedBody) -> bool:
+    """Whether the upstream is addressed in the format of the body."""
+    adapter = adapter_for(candidate.credential.adapter)
+    return parsed.format in adapter.formats(candidate.credential, candidate.model)
