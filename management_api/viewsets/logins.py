@@ -27,6 +27,7 @@ from oauth.flows.callback import is_state, read_query
 from oauth.flows.channel import Channel, LoginMethod
 from oauth.flows.errors import OAuthError
 from oauth.flows.registry import UnknownChannel, channel_for
+from oauth.kiro_start import OWN_SITES
 from oauth.models import AttemptStatus, AttemptStep, LoginAttempt
 from oauth.runner import RUNNER
 
@@ -77,6 +78,7 @@ class AuthUrl(ManagementView):
     )
     def get(self, request: Request, name: str) -> Response:
         channel = channel_named(name)
+        _check_site(request)
         query = request.query_params
         method = _method(channel, query.get("method", ""))
         forward = _forward(request, channel) if query.get("is_webui", "").lower() in TRUE else ""
@@ -103,6 +105,12 @@ class AuthUrl(ManagementView):
         if not isinstance(cookie, str) or not cookie.strip():
             raise ManagementError(400, "cookie is required")
         return Response(_imported(request, channel, method, {"cookie": cookie}))
+
+
+def _check_site(request: Request) -> None:
+    """A GET that begins something: with a session it must not be a foreign page's link that begins it."""
+    if isinstance(request.user, User) and request.headers.get("sec-fetch-site", "") not in OWN_SITES:
+        raise ManagementError(403, "a page of another site may not begin a login")
 
 
 def _method(channel: Channel, key: str) -> LoginMethod:

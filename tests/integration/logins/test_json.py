@@ -167,3 +167,17 @@ def test_every_kiro_login_is_renewed_by_key(logins: Gateway, vendor: Vendor, adm
     assert answer["success"] is True
     assert answer["refreshedCount"] >= 1
     assert "canary" not in str(answer)
+
+
+def test_a_persons_session_begins_a_login_too_but_no_foreign_link_does(admin: Person):
+    foreign = admin.browser.get("/v0/management/kiro-auth-url", headers={"Sec-Fetch-Site": "cross-site"})
+    assert foreign.status_code == 403
+    started = admin.get("/v0/management/kiro-auth-url").json()
+    assert started["user_code"]
+    query = {"state": started["state"]}
+    assert admin.browser.get("/v0/management/get-auth-status", params=query).json()["status"] == "device_code"
+    plain = admin.browser.request("DELETE", "/v0/management/oauth-session", params=query)
+    assert plain.status_code == 403  # a write by session needs Django's CSRF token
+    token = {"X-CSRFToken": admin.browser.cookies["csrftoken"]}
+    ended = admin.browser.request("DELETE", "/v0/management/oauth-session", params=query, headers=token)
+    assert ended.json() == {"status": "ok", "cancelled": True}
