@@ -29,6 +29,8 @@ lint: $(STAMPS)/test ## Run ruff, mypy, import-linter, the migration and deploym
 bench: $(STAMPS)/test ## Measure beside a bare prototype, LiteLLM and Portkey (ARGS="--quick")
 	@$(BIN)/python -m tests.bench.run $(ARGS)
 	@$(BIN)/python -m tests.bench.streams
+	@$(BIN)/python -m tests.bench.tables
+	@$(BIN)/python -m tests.bench.reload
 
 $(BIN)/python:
 	@for candidate in python3.13 python3.12 python3.11 python3 python; do \

@@ -149,7 +149,7 @@ def ruled(body: bytes, ask: Ask, candidate: Candidate, format_: Format) -> bytes
 
 def _rules_for(ask: Ask, candidate: Candidate, format_: Format) -> PayloadRules:
     protocols = adapter_for(candidate.credential.adapter).payload_protocols(format_)
-    if not protocols:
+    if not protocols or ask.operation is Operation.COUNT:  # counters refuse what is no part of the prompt
         return PayloadRules()
     asked = ask.parsed.model
     bare = split_suffix(asked)[0] if ask.suffix else asked

@@ -141,6 +141,8 @@ LEVELS = frozenset({"minimal", "low", "medium", "high", "xhigh", "max", "none", 
 def upstream_suffix(name: str) -> tuple[str, str]:
     """A configured upstream name as (model, suffix): only what says something of reasoning is a suffix, as
     ``up(low)`` and ``up(8192)`` do; other parentheses belong to the name."""
+    if not name.endswith(")"):
+        return name, ""
     model, suffix = split_suffix(name)
     word = suffix.strip().lower()
     return (model, suffix) if word in LEVELS or (word.isascii() and word.isdigit()) else (name, "")

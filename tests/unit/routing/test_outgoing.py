@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from providers.adapters.base import Operation
 from providers.translation.codecs.openai.passthrough import effort_of
 from providers.translation.registry import PASSTHROUGHS
 from providers.values import CredentialEntry, Format
@@ -165,3 +166,8 @@ def test_a_rule_may_put_the_image_tool_back():
         payload=rules({"tools.-1": {"type": "image_generation"}}),
     )
     assert sent(asked, "codex")["tools"] == [{"type": "image_generation"}]
+
+
+def test_a_count_is_asked_without_what_rules_add():
+    asked = ask({**SUFFIXED, "model": "m-1"}, payload=rules({"top_k": 7}), operation=Operation.COUNT)
+    assert "top_k" not in sent(asked, "openai-compatibility")
