@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime
 
+import msgspec
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, transaction
 from django.db.models import F
@@ -17,6 +18,7 @@ from django.utils import timezone
 from oauth import schedule, timeline
 from oauth.flows.base import Grant
 from oauth.flows.channel import Channel
+from oauth.flows.errors import OAuthError
 from oauth.flows.registry import channel_for
 from oauth.models import EventKind, OAuthToken, TokenStatus, seal_grant
 from oauth.signals import logins_changed
@@ -38,7 +40,10 @@ def store_grant(
 
     ``credential`` names the one to log in again; without it the same account's is looked for, then a new one
     is made under the channel's provider. ``user`` stands in the timeline. ``file_path`` makes the credential
-    file that holds the login its owner. Raises UnknownChannel, SecretsError, DatabaseError.
+    file that holds the login its owner; what comes from a file is stored once: a login whose ``file_digest``
+    is the same stays as it is, for by now its tokens may be newer than the file's.
+
+    Raises UnknownChannel, OAuthError for an account that another credential has, SecretsError, DatabaseError.
     """
     channel = channel_for(grant.channel)
     store = _Store(channel, grant, user, file_path, file_digest)
@@ -65,7 +70,10 @@ class _Store:
 
     def run(self, credential: Credential | None) -> Credential:
         token = self._known(credential)
+        self._refuse_others_account(token, credential)
         if token is not None:
+            if self.file_digest and token.file_digest == self.file_digest:
+                return token.credential  # another process stored the very same
             return self._renew(token)
         if credential is None:
             found = self._new_credential()
@@ -95,7 +103,27 @@ class _Store:
             None if self.file_path else rows.filter(identity=self.identity).order_by("pk").first()
         )
 
+    def _refuse_others_account(self, token: OAuthToken | None, credential: Credential | None) -> None:
+        if credential is None or not self.identity or self.file_path:
+            return
+        others = OAuthToken.objects.filter(channel=self.channel.key, identity=self.identity, file_path="")
+        other = others.exclude(credential=credential).select_related("credential").first()
+        if other is not None and not (token is not None and token.file_path):
+            raise OAuthError(
+                f"This account is connected already, as credential {other.credential_id} "
+                f"({other.credential.label}). Log in with the account of this credential.",
+                code="account_taken",
+                status=409,
+            )
+
     def _renew(self, token: OAuthToken) -> Credential:
+        if self.file_digest and self._same_tokens(token):
+            # Only settings changed in the file (or we wrote the tokens there ourselves): a refresh that is
+            # under way goes on, and the version, by which it knows its login, stays.
+            OAuthToken.objects.filter(pk=token.pk, version=token.version).update(
+                grant_token=seal_grant(self._with_newest_end(token)), file_digest=self.file_digest
+            )
+            return token.credential
         columns = self._columns(token)
         OAuthToken.objects.filter(pk=token.pk).update(**columns, version=F("version") + 1)
         credential = token.credential
@@ -113,6 +141,24 @@ class _Store:
         self._note(credential.pk, "Logged in again")
         credential.refresh_from_db()
         return credential
+
+    def _same_tokens(self, token: OAuthToken) -> bool:
+        try:
+            held = token.grant()
+        except secrets.SecretsError:
+            return False
+        given = self.grant
+        return (
+            bool(given.refresh_token or given.access_token)
+            and token.status != TokenStatus.LOGIN_NEEDED
+            and given.refresh_token == held.refresh_token
+            and given.access_token in (held.access_token, "")
+            and given.private == held.private
+        )
+
+    def _with_newest_end(self, token: OAuthToken) -> Grant:
+        """The file's other keys beside the tokens and facts that are known."""
+        return msgspec.structs.replace(token.grant(), file_extras=self.grant.file_extras)
 
     def _columns(self, known: OAuthToken | None = None) -> dict[str, object]:
         grant, channel = self.grant, self.channel
@@ -136,7 +182,9 @@ class _Store:
         if self.user is not None:
             columns["connected_by_id"] = self.user.pk
         if self.file_path:
-            columns |= {"file_path": self.file_path, "file_digest": self.file_digest}
+            columns["file_path"] = self.file_path
+        if self.file_digest:
+            columns["file_digest"] = self.file_digest
         return columns
 
     def _new_credential(self) -> Credential:

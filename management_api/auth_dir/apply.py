@@ -29,6 +29,7 @@ from oauth.flows.channel import Channel
 from oauth.flows.errors import OAuthError
 from oauth.flows.registry import BY_KEY, KEY_FILE
 from oauth.models import OAuthToken
+from oauth.signals import logins_changed
 from oauth.tokens import store_grant
 from providers import secrets
 from providers.models import Credential
@@ -115,7 +116,7 @@ def _one(path: Path, row: OAuthToken | None, outcome: Outcome, folder: Path) -> 
     if entry.notes:
         outcome.skipped[name] = "Imported, but " + "; ".join(entry.notes) + "."
     with transaction.atomic():
-        if row is not None and not claim(row, found.digest):
+        if row is not None and not claim(row):
             return  # another process has it
         if row is not None and row.channel != entry.channel.key:
             Credential.objects.filter(pk=row.credential_id).delete()  # another login altogether
@@ -123,9 +124,10 @@ def _one(path: Path, row: OAuthToken | None, outcome: Outcome, folder: Path) -> 
     (outcome.changed if row is not None else outcome.added).append(name)
 
 
-def claim(row: OAuthToken, digest: str) -> bool:
-    """Whether this process may apply the file's new content."""
-    return bool(OAuthToken.objects.filter(pk=row.pk, file_digest=row.file_digest).update(file_digest=digest))
+def claim(row: OAuthToken) -> bool:
+    """Whether this process may apply the file's new content. Call it in the transaction that does so: the
+    new digest is stored together with what it stands for."""
+    return bool(OAuthToken.objects.filter(pk=row.pk, file_digest=row.file_digest).update(file_digest=""))
 
 
 def import_entry(
@@ -143,8 +145,8 @@ def import_entry(
 
 def _stored(entry: FileEntry, file: CredentialFile | None, credential: Credential | None) -> Credential:
     before = _settings_before(file) if file is not None else frozenset()
-    path = str(file.path) if file is not None else ""
-    if file is not None and credential is not None:
+    path = str(file.path) if file is not None and file.path.name else ""
+    if path and credential is not None:
         path = _own_path(path, credential)
     found = store_grant(
         entry.grant,
@@ -166,6 +168,7 @@ def _stored(entry: FileEntry, file: CredentialFile | None, credential: Credentia
     if columns:
         Credential.objects.filter(pk=found.pk).update(**columns)
     replace_rules(found, entry)
+    logins_changed.send(sender=Credential)
     found.refresh_from_db()
     return found
 
@@ -277,11 +280,9 @@ def _adopt(credential: Credential, outcome: Outcome) -> None:
         outcome.skipped[name] = error.message
         return
     with transaction.atomic():
-        if token is not None and not claim(token, file.digest):
+        if token is not None and not claim(token):
             return
-        import_entry(entry, file=file if given else None, credential=credential)
-        if not given:
-            OAuthToken.objects.filter(credential=credential).update(file_digest=file.digest)
+        import_entry(entry, file=file, credential=credential)
     (outcome.changed if token is not None else outcome.added).append(name)
 
 

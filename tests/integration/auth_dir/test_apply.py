@@ -17,11 +17,14 @@ from management_api.auth_dir.apply import adopt_configured, apply_folder, import
 from management_api.auth_dir.entries import channel_of, read_entry
 from management_api.auth_dir.export import exported
 from oauth import credential_files
+from oauth.flows.errors import OAuthError
 from oauth.flows.registry import BY_KEY
 from oauth.models import OAuthToken, seal_grant
+from oauth.tokens import store_grant
 from providers import secrets
 from providers.entries import entry_of
 from providers.models import Credential, Provider
+from routing import revision, table
 from routing.models import ChannelAlias, ChannelExclusion
 from tests.integration.auth_dir.samples import CLI_FILES, samples
 
@@ -267,6 +270,58 @@ def test_a_login_made_in_the_file_meanwhile_is_not_overwritten(tmp_path: Path):
     assert json.loads(path.read_text())["refresh_token"] == "by-hand"
     apply_folder(tmp_path)
     assert OAuthToken.objects.get().grant().refresh_token == "by-hand"
+
+
+def test_a_file_that_two_processes_saw_at_once_is_stored_once(tmp_path: Path):
+    """The slower one comes when the faster has refreshed already: the spent tokens must not come back."""
+    path = put(tmp_path, "a.json", qwen())
+    file = credential_files.read(path)
+    assert file is not None
+    entry = read_entry(file.content)
+    first = import_entry(entry, file=file)
+    fresh = msgspec.structs.replace(entry.grant, access_token="a-2", refresh_token="r-2")
+    OAuthToken.objects.update(grant_token=seal_grant(fresh), version=2, lease_owner="somebody")
+    assert import_entry(entry, file=file).pk == first.pk
+    row = OAuthToken.objects.get()
+    assert (row.grant().refresh_token, row.version, row.lease_owner) == ("r-2", 2, "somebody")
+
+
+def test_a_setting_that_changes_does_not_disturb_a_refresh_under_way(tmp_path: Path):
+    put(tmp_path, "a.json", qwen())
+    apply_folder(tmp_path)
+    OAuthToken.objects.update(lease_owner="somebody")
+    before = revision.current()
+    put(tmp_path, "a.json", qwen(prefix="team"))
+    assert apply_folder(tmp_path).changed == ["a.json"]
+    row = OAuthToken.objects.select_related("credential").get()
+    assert (row.version, row.lease_owner, row.credential.prefix) == (1, "somebody", "team")
+    assert revision.current() > before
+    put(tmp_path, "a.json", qwen())
+    apply_folder(tmp_path)
+    assert Credential.objects.get().prefix == ""
+
+
+def test_aliases_and_exclusions_of_a_file_hold_for_its_login_alone(tmp_path: Path):
+    aliases = [{"name": "qwen3-coder-plus", "alias": "coder"}, {"name": "qwen3-coder-plus", "alias": "best"}]
+    put(tmp_path, "a.json", qwen(model_aliases=aliases, excluded_models=["*vision*"]))
+    put(tmp_path, "b.json", qwen(email="bob", refresh_token="other"))
+    apply_folder(tmp_path)
+    built = table.build()
+
+    def served(model: str) -> int:
+        return len(built.models[model].offers) if model in built.models else 0
+
+    assert (served("coder"), served("best"), served("qwen3-coder-plus")) == (1, 1, 1)
+    assert (served("vision-model"), served("qwen3-coder-flash")) == (1, 2)
+
+
+def test_an_account_of_another_credential_is_refused():
+    grant = read_entry(qwen()).grant
+    other = read_entry(qwen(email="bob", refresh_token="x")).grant
+    store_grant(grant)
+    second = store_grant(other)
+    with pytest.raises(OAuthError, match="connected already"):
+        store_grant(grant, credential=second)
 
 
 # --- config.yaml's logins ----------------------------------------------------------------------

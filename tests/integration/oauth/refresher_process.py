@@ -24,6 +24,7 @@ django.setup()
 from django.core.management import call_command  # noqa: E402  (Django must be set up first)
 from django.db import connections  # noqa: E402
 
+from management_api.auth_dir.watch import CredentialFileWatcher  # noqa: E402
 from oauth import leases, refresh  # noqa: E402
 from oauth.driver import own_client  # noqa: E402
 from oauth.models import OAuthToken  # noqa: E402
@@ -48,12 +49,17 @@ def die_at(step: str) -> None:
             leases.commit = lambda *args: killed(real_commit(*args))  # type: ignore[assignment]
 
 
-async def refreshing(seconds: float) -> None:
+async def refreshing(seconds: float, folder: str) -> None:
     client = own_client()
     refresher = Refresher(client, interval_s=0.05)
-    running = asyncio.get_running_loop().create_task(refresher.run())
+    tasks = [asyncio.get_running_loop().create_task(refresher.run())]
+    if folder:
+        watcher = CredentialFileWatcher(lambda: folder, interval_s=0.1)
+        tasks.append(asyncio.get_running_loop().create_task(watcher.run()))
     await asyncio.sleep(seconds)
-    running.cancel()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
     await refresher.stop()
     await client.close()
 
@@ -68,7 +74,7 @@ def start(order: dict[str, Any]) -> int:
         leases.LEASE = timedelta(seconds=order.get("lease_s", 20))
         refresh.EXTEND_EVERY_S = 0.2
         die_at(order.get("die_at", ""))
-        asyncio.run(refreshing(order["seconds"]))
+        asyncio.run(refreshing(order["seconds"], order.get("folder", "")))
     except Exception as error:  # noqa: BLE001  (a child ends here)
         print(repr(error), file=sys.stderr, flush=True)
         os._exit(1)
@@ -82,6 +88,8 @@ def obey(order: dict[str, Any]) -> Any:
         case "reset":
             Provider.objects.all().delete()
             qwen_login()
+        case "empty":
+            Provider.objects.all().delete()
         case "state":
             token = OAuthToken.objects.get()
             return [token.version, token.grant().refresh_token, token.status]

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -135,6 +136,20 @@ async def test_eight_processes_refresh_an_expiring_token_once(fleet: Fleet, vend
     assert [await fleet.end(pid, "wait") for pid in pids] == [0] * 8
     assert vendor.uses == {"refresh-0": 1}
     assert await fleet.tell("state") == [2, "refresh-1", "ok"]
+
+
+async def test_eight_processes_import_one_file_and_refresh_it_once(
+    fleet: Fleet, vendor: RotatingVendor, tmp_path: Path
+):
+    await fleet.tell("empty")
+    path = tmp_path / "qwen-alice.json"
+    held = {"type": "qwen", "access_token": "access-0", "refresh_token": "refresh-0", "email": "alice"}
+    path.write_text(json.dumps({**held, "expired": "2020-01-01T00:00:00Z"}))
+    pids = [await fleet.start(2.5, folder=str(tmp_path)) for _ in range(8)]
+    assert [await fleet.end(pid, "wait") for pid in pids] == [0] * 8
+    assert vendor.uses == {"refresh-0": 1}
+    assert (await fleet.tell("state"))[1:] == ["refresh-1", "ok"]
+    assert json.loads(path.read_text())["refresh_token"] == "refresh-1"
 
 
 @pytest.mark.parametrize("step", ["before the lease", "with the lease", "after the commit"])
