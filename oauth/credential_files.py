@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from oauth.flows import wire
+from oauth.flows import files, wire
 from oauth.flows.base import Grant
 from oauth.flows.channel import Channel
 from oauth.flows.errors import OAuthError
@@ -53,6 +53,17 @@ def read(path: Path) -> CredentialFile | None:
         return None
     text = raw.decode("utf-8", errors="replace").removeprefix("\ufeff")
     return CredentialFile(path=path, digest=digest_of(raw), text=text, content=wire.object_from(text))
+
+
+def with_registration(file: CredentialFile) -> dict[str, object]:
+    """The file's content; Kiro's IDE keeps the client registration in a file of its own beside it."""
+    name = files.registration_name(file.content)
+    if not name:
+        return file.content
+    beside = read(file.path.with_name(name))
+    found = beside.content if beside is not None else {}
+    registration = {key: found[key] for key in ("clientId", "clientSecret") if found.get(key)}
+    return {**registration, **file.content}
 
 
 def digest_of(raw: bytes) -> str:

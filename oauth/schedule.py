@@ -27,7 +27,7 @@ def first_refresh(channel: Channel, grant: Grant, now: float) -> float | None:
     lead = channel.lead_s(grant)
     if lead is None or not channel.can_refresh(grant):
         return None
-    if not grant.access_token:
+    if not grant.access_token or not channel.is_complete(grant):
         return now
     if grant.expires_at is not None:
         due = grant.expires_at - lead

@@ -109,7 +109,7 @@ def _one(path: Path, row: OAuthToken | None, outcome: Outcome, folder: Path) -> 
         outcome.skipped[name] = "It is no JSON object."
         return
     try:
-        entry = read_entry(found.content, channel_of(found.content, path.name))
+        entry = read_entry(credential_files.with_registration(found), channel_of(found.content, path.name))
     except OAuthError as error:
         outcome.skipped[name] = error.message
         return
@@ -300,7 +300,7 @@ OPTION_KEYS = {"profile-arn": "profile_arn", "region": "region", "start-url": "s
 def _configured_entry(credential: Credential, file: CredentialFile) -> FileEntry:
     """A token file may be JSON of the channel, JSON with a key, or the bare key."""
     channel = configured_channel(credential)
-    content = dict(file.content) or {"access_token": file.text.strip()}
+    content = dict(credential_files.with_registration(file)) or {"access_token": file.text.strip()}
     for option, key in OPTION_KEYS.items():
         if credential.options.get(option) and not content.get(key):
             content[key] = str(credential.options[option])

@@ -85,6 +85,10 @@ class Channel:
         """Whether ``refresh`` has what it needs."""
         return bool(grant.refresh_token)
 
+    def is_complete(self, grant: Grant) -> bool:
+        """Whether a refresh has nothing to learn beside new tokens: what is not complete is due at once."""
+        return True
+
     def lead_s(self, grant: Grant) -> float | None:
         """``refresh_lead_s``, for a channel whose logins differ."""
         return self.refresh_lead_s

@@ -87,6 +87,18 @@ def token(content: Mapping[str, object], *names: str) -> str:
     return wire.text(content, *names) or wire.text(nested_token(content), *names)
 
 
+REGISTRATION = re.compile(r"[0-9A-Fa-f]{8,128}")
+"""``clientIdHash`` of Kiro's token file: the name of a file beside it, and nothing that leads elsewhere."""
+
+
+def registration_name(content: Mapping[str, object]) -> str:
+    """The file that holds the client registration of Kiro's token file, "" where it needs none."""
+    given = wire.text(content, "clientIdHash", "client_id_hash")
+    if not REGISTRATION.fullmatch(given) or wire.text(content, "clientId", "client_id"):
+        return ""
+    return f"{given}.json"
+
+
 def in_cli_file(
     content: Mapping[str, object], access: str, refresh: str, end: float | None
 ) -> dict[str, object]:

@@ -89,6 +89,17 @@ class GeminiCli(google.GoogleChannel):
             return grant
         return (yield from self._with_project(grant, ask.values.get("project_id", ""), settings))
 
+    def refresh(self, grant: Grant, settings: Mapping[str, str], now: float) -> Flow[Grant]:
+        """A login that came without its project or e-mail learns them; it goes on without."""
+        grant = yield from super().refresh(grant, settings, now)
+        if self.is_complete(grant):
+            return grant
+        try:
+            grant = yield from self.with_email(grant, settings)
+            return (yield from self._with_project(grant, "", settings))
+        except OAuthError:
+            return grant
+
     def _with_project(self, grant: Grant, wanted: str, settings: Mapping[str, str]) -> Flow[Grant]:
         names = [name for name in re.split(r"[,\s]+", wanted.strip()) if name]
         if names == ["ALL"] or names == ["all"]:

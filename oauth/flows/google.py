@@ -51,6 +51,10 @@ class GoogleChannel(StandardChannel):
         grant = renewal.renewed(Grant(channel=self.key, access_token="", method="code"), fields, answer.at)
         return (yield from self.with_email(grant, settings))
 
+    def is_complete(self, grant: Grant) -> bool:
+        """Files of the vendors' own programs name no project."""
+        return bool(grant.account.get("project_id"))
+
     @property
     def secret_setting(self) -> str:
         return f"CLIPROXY_OAUTH_{self.key}_CLIENT_SECRET".upper().replace("-", "_")

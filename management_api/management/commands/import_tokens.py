@@ -96,7 +96,8 @@ def _imported(path: Path, channel: Channel | None, *, follow: bool) -> str:
         raise OAuthError("It is no JSON object.")
     if channel is None and "type" not in found.content and path.name in CHANNELS_BY_NAME:
         channel = channel_for(CHANNELS_BY_NAME[path.name])
-    entry = read_entry(found.content, channel or channel_of(found.content, path.name))
+    content = credential_files.with_registration(found)
+    entry = read_entry(content, channel or channel_of(found.content, path.name))
     credential = import_entry(entry, file=found if follow else None)
     notes = f" ({'; '.join(entry.notes)})" if entry.notes else ""
     return f"imported as {entry.channel.key} credential {credential.pk}, {credential.label}{notes}"

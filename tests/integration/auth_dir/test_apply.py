@@ -349,6 +349,26 @@ def test_a_token_file_of_the_configuration_is_followed(tmp_path: Path):
     assert credential.label == "mine"
 
 
+def test_kiros_client_registration_lies_beside_its_token_file(tmp_path: Path):
+    digest = "0123456789abcdef" * 2
+    content = {**CLI_FILES["kiro"][1], "authMethod": "IdC", "clientIdHash": digest, "region": "us-east-1"}
+    put(tmp_path, f"{digest}.json", {"clientId": "cid", "clientSecret": "canary", "expiresAt": "2099-01-01"})
+    path = put(tmp_path, "kiro-auth-token.json", content)
+    credential = configured("kiro", "kiro", options={"token-file": str(path)})
+    adopt_configured()
+    grant = OAuthToken.objects.get(credential=credential).grant()
+    assert grant.private["client_secret"] == "canary"
+    assert BY_KEY["kiro"].can_refresh(grant)
+
+
+def test_a_registration_is_never_looked_for_elsewhere(tmp_path: Path):
+    put(tmp_path, "secret.json", {"clientId": "cid", "clientSecret": "canary"})
+    content = {**CLI_FILES["kiro"][1], "clientIdHash": "../secret"}
+    file = credential_files.read(put(tmp_path / "in", "kiro-auth-token.json", content))
+    assert file is not None
+    assert "clientSecret" not in credential_files.with_registration(file)
+
+
 @pytest.mark.parametrize(
     "text", ["sk-plain-key\n", '{"api_key": "sk-plain-key"}', '{"access_token": "sk-plain-key"}']
 )

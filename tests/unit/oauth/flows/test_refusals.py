@@ -137,3 +137,15 @@ def test_xai_asks_discovery_where_the_login_names_no_endpoint():
     assert vendor.calls[1].url == "https://auth.x.ai/t"
     with pytest.raises(RefreshUnavailable):
         Vendor([LOST]).run(BY_KEY["xai"].refresh(GRANTS["xai"], settings_of("xai"), NOW))
+
+
+def test_gemini_cli_learns_the_project_that_its_own_file_does_not_name():
+    bare = Grant(channel="gemini-cli", access_token="a", refresh_token="r")
+    loaded = (200, {"currentTier": {"id": "free-tier"}, "cloudaicompanionProject": "assigned"})
+    assert not BY_KEY["gemini-cli"].is_complete(bare)
+    vendor = Vendor([good("gemini-cli"), (200, {"email": "a@b.c"}), loaded])
+    grant = vendor.run(BY_KEY["gemini-cli"].refresh(bare, settings_of("gemini-cli"), NOW))
+    assert grant.account == {"email": "a@b.c", "project_id": "assigned"}
+    vendor = Vendor([good("gemini-cli"), LOST, LOST])
+    grant = vendor.run(BY_KEY["gemini-cli"].refresh(bare, settings_of("gemini-cli"), NOW))
+    assert grant.refresh_token == "refresh-2"
