@@ -15,6 +15,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from cliproxy_site.log_files import LogSwitch
 from cliproxy_site.logins import Logins
 from management_api.config.watch import ConfigWatcher
 from oauth.runner import RUNNER
@@ -22,6 +23,7 @@ from providers.upstream.client import UpstreamClient
 from providers.upstream.timeouts import Timeouts
 from routing import client_keys
 from routing.bindings import DatabaseBindings
+from routing.core.table import RoutingTable
 from routing.discovery import Discovery
 from routing.kept_responses import DatabaseResponses, Retention
 from routing.live import LiveTable
@@ -46,7 +48,8 @@ class Runtime:
         self._pages = RelayPages()
         self._live = LiveTable(self._state, settings.REFRESH_INTERVAL_S, self._pages.overlaid)
         self._pages.changed = self._live.refresh
-        self._live.swapped = self._pages.follow
+        self._live.swapped = self._follow
+        self._log_switch = LogSwitch(settings.DATA_DIR / "logs")
         self._spool: Spool | None = None
         self._writer: UsageWriter | None = None
         self._client: UpstreamClient | None = None
@@ -135,6 +138,11 @@ class Runtime:
             tokens=self._logins,
         )
         return ProxyApplication(gateway)
+
+    def _follow(self, table: RoutingTable) -> None:
+        """A new table is in force."""
+        self._pages.follow(table)
+        self._log_switch.follow(table.settings.logging_to_file, table.settings.logs_max_total_size_mb)
 
     def _keep(self, work: Coroutine[None, None, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)

@@ -57,7 +57,12 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
             ("Aliases and pools", "alt_route", "routing_modelalias", "routing.view_modelalias"),
             ("Exclusions", "block", "routing_modelexclusion", "routing.view_modelexclusion"),
             ("Aliases of logins", "shuffle", "routing_channelalias", "routing.view_channelalias"),
-            ("Exclusions of logins", "remove", "routing_channelexclusion", "routing.view_channelexclusion"),
+            (
+                "Exclusions of logins",
+                "do_not_disturb_on",
+                "routing_channelexclusion",
+                "routing.view_channelexclusion",
+            ),
         ),
     ),
     (

@@ -419,7 +419,7 @@ class GatewaySettingsAdmin(OwnedAdmin[GatewaySettings]):
             GatewaySettings.objects.get_or_create(pk=1)
         return super().get_object(request, object_id, from_field)
 
-    @admin.display(description="management key")
+    @admin.display(description="stored management key")
     def management(self, obj: GatewaySettings) -> str:
         return "set" if obj.management_key_hash else "not set: there is no management API"
 

@@ -7,7 +7,7 @@ from typing import Any
 import bcrypt
 from django import forms
 from django.core.exceptions import ValidationError
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldBooleanWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
 
 from providers.forms import ColumnwiseForm, SealedForm, limits_field
 from providers.secret_fields import ProxyField, SecretField
@@ -175,12 +175,13 @@ class GatewaySettingsForm(SealedForm[GatewaySettings]):
     strategy = forms.ChoiceField(choices=STRATEGIES, widget=UnfoldAdminSelectWidget)
     image_generation = forms.ChoiceField(choices=IMAGE_GENERATION, widget=UnfoldAdminSelectWidget)
     management_key = SecretField(
+        label="New management key",
         required=False,
         max_length=72,
         help_text="Opens the management API. Empty keeps the stored one; only its hash is stored.",
     )
     remove_management_key = forms.BooleanField(
-        required=False, widget=UnfoldBooleanWidget, help_text="Turns the management API off."
+        required=False, widget=UnfoldBooleanSwitchWidget, help_text="Turns the management API off."
     )
     payload = StructuredField(
         PayloadRules,
@@ -246,6 +247,14 @@ class GatewaySettingsForm(SealedForm[GatewaySettings]):
             "error_logs_max_files": "Error logs kept",
             "usage_queue_retention_s": "Usage queue keeps (seconds)",
             "allow_remote_management": "Management from other machines",
+        }
+        help_texts = {
+            "request_log": "Kept for the management API: bodies are never written to logs.",
+            "usage_statistics": "Kept for the management API: usage is always recorded.",
+            "commercial_mode": "Kept for the management API.",
+            "codex_multi_agent_v2": "Kept for the management API.",
+            "logging_to_file": "Into files in the data folder instead of the standard output.",
+            "logs_max_total_size_mb": "The oldest files go; 0 keeps all.",
         }
 
     def fill_columns(self) -> None:

@@ -207,6 +207,10 @@ class RouteSettings(msgspec.Struct, frozen=True, kw_only=True):
     antigravity_signature_bypass_strict: bool = False
     channel_base_urls: dict[str, str] = {}
     """``oauth-upstream``: channel -> base URL of its logins."""
+    logging_to_file: bool = False
+    """Logs go into files in the data folder instead of the standard output."""
+    logs_max_total_size_mb: int = 0
+    """MiB of log files, of which the oldest go; 0 means no bound."""
     auth_dir: str = "~/.cli-proxy-api"
     """Folder of credential files; ``~`` is not yet expanded."""
 
