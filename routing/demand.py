@@ -68,14 +68,19 @@ def estimated_tokens(body: bytes) -> int:
 
 
 def bound(resolution: Resolution, parsed: ParsedBody, field: str) -> Resolution:
-    """Only the candidates whose upstream speaks the format of the body.
+    """Only the candidates whose upstream speaks the format of the body and honours ``field``.
 
     Raises ClientError when there is none at all: dropping ``field`` would change what is asked.
     """
 
-    kept = tuple(candidate for candidate in resolution.candidates if speaks(candidate, parsed))
-    cooling = tuple(pair for pair in resolution.cooling if speaks(pair[0], parsed))
-    limited = tuple(pair for pair in resolution.limited if speaks(pair[0], parsed))
+    def honours(candidate: Candidate) -> bool:
+        credential = candidate.credential
+        keeps = field == "compact" or adapter_for(credential.adapter).keeps_state(credential)
+        return keeps and speaks(candidate, parsed)
+
+    kept = tuple(candidate for candidate in resolution.candidates if honours(candidate))
+    cooling = tuple(pair for pair in resolution.cooling if honours(pair[0]))
+    limited = tuple(pair for pair in resolution.limited if honours(pair[0]))
     if not any((kept, cooling, limited)) and any(
         (resolution.candidates, resolution.cooling, resolution.limited)
     ):

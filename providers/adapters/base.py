@@ -173,6 +173,11 @@ class Adapter:
         """Whether ids that nobody listed may be asked of ``credential`` (see ``open_ended``)."""
         return self.open_ended
 
+    def keeps_state(self, credential: CredentialEntry) -> bool:
+        """Whether it honours a field that names what an earlier call left with it (``previous_response_id``)
+        or what it is to do later (``background``)."""
+        return True
+
     def other_format(self, call: Call, refusal: Refusal) -> Format | None:
         """The format in which ``call`` may succeed after ``refusal`` said that its own does not serve the
         model; None where none would help."""

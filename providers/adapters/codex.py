@@ -55,6 +55,9 @@ class Codex(OpenAICompatible):
     def capabilities(self, model: str) -> Capabilities:
         return chatgpt.ABILITIES.get(model) or super().capabilities(model)
 
+    def keeps_state(self, credential: CredentialEntry) -> bool:
+        return not credential.channel
+
     def request(self, call: Call) -> UpstreamRequest:
         credential = call.credential
         if not credential.channel:

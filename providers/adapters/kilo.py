@@ -30,7 +30,8 @@ class Kilo(OpenAICompatible):
 
     def _models_url(self, credential: CredentialEntry) -> str:
         base = self.base_of(credential)
-        if base.endswith(_OPENROUTER) and not credential.options.get("models-endpoint"):
+        is_openrouters = bool(credential.channel) or base.endswith(_OPENROUTER)
+        if is_openrouters and not credential.options.get("models-endpoint"):
             return f"{base}/models"
         return super()._models_url(credential)
 

@@ -116,6 +116,9 @@ class XAI(OpenAICompatible):
             return own
         return self.base_url if credential.account.get("using_api", "").lower() == "true" else base
 
+    def keeps_state(self, credential: CredentialEntry) -> bool:
+        return not credential.channel
+
     def request(self, call: Call) -> UpstreamRequest:
         credential = call.credential
         if credential.options.get("inject-x-search") is True:

@@ -157,6 +157,18 @@ async def test_a_conversation_is_compacted(upstream, proxy, codex):
     assert "stream" not in upstream.calls[0].json
 
 
+async def test_what_is_kept_elsewhere_goes_to_who_keeps_it(upstream, proxy, codex):
+    body = {"model": "m", "input": "Hi", "previous_response_id": "resp_1"}
+    headers = {"authorization": "Bearer cpx-test-key-of-alice"}
+    refused = await proxy.http.post(f"{proxy.url}/v1/responses", json=body, headers=headers)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "previous_response_not_found")
+    proxy.offer("m", upstream.url, "gpt-5.5", adapter="openai")
+    upstream.then(answers(body=WHOLE[Format.RESPONSES](HELLO)))
+    answer = await proxy.http.post(f"{proxy.url}/v1/responses", json=body, headers=headers)
+    assert answer.status_code == 200
+    assert [call.headers["authorization"] for call in upstream.calls] == ["Bearer upstream-secret-2"]
+
+
 async def test_what_was_left_out_is_named(upstream, proxy, codex):
     upstream.then(streams(*STREAM[Format.RESPONSES](HELLO)))
     answer = await proxy.chat(temperature=0.5, max_tokens=99)
