@@ -129,11 +129,27 @@ class ToolResult(Part, frozen=True, kw_only=True):
     kind: str = "function"
 
 
+class Activity(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tool did that its vendor runs, as far as more than one vendor can tell of it."""
+
+    kind: str
+    """``web_search`` or ``code_execution``."""
+    text: str = ""
+    """What was searched for, or the code that ran."""
+    is_result: bool = False
+    """The outcome of an activity told before."""
+    sources: tuple[dict[str, str], ...] = ()
+    """``url`` and ``title`` of what a search found."""
+    output: str | None = None
+    """What the code printed, None when that is not told here."""
+
+
 class Unknown(Part, frozen=True, kw_only=True):
     """A part that only its own format understands."""
 
     raw: dict[str, Json]
     format: Format
+    activity: Activity | None = None
 
 
 # --- request ---------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import msgspec
 
 from providers.translation import media
-from providers.translation.codecs.claude import carrier, citations, fields
+from providers.translation.codecs.claude import activity, carrier, citations, fields
 from providers.translation.json_text import dumps
 from providers.translation.model import (
     Ext,
@@ -217,7 +217,7 @@ def _tool_result(block: dict[str, Json], param: str, names: CallNames) -> list[P
 
 
 def _unknown(block: dict[str, Json], _param: str, _names: CallNames) -> list[Part]:
-    return [Unknown(raw=block, format=Format.CLAUDE)]
+    return [] if activity.is_own(block) else [Unknown(raw=block, format=Format.CLAUDE)]
 
 
 _DECODERS: dict[str, _Decoder] = {

@@ -11,7 +11,7 @@ import msgspec
 
 from providers.errors import UpstreamProtocolError
 from providers.translation.codec import Capabilities
-from providers.translation.codecs.claude import carrier
+from providers.translation.codecs.claude import activity, carrier
 from providers.translation.codecs.claude.encode_blocks import Encoding
 from providers.translation.codecs.claude.encode_reasoning import encode_reasoning
 from providers.translation.codecs.claude.errors import encode_error
@@ -72,7 +72,7 @@ def edited(
     reasoning: ReasoningConfig | None = None,
     stream: bool | None = None,
 ) -> bytes:
-    is_tagged = carrier.TAG.encode() in body.raw
+    is_tagged = carrier.TAG.encode() in body.raw or activity.OWN_ID.encode() in body.raw
     if body.model == model and reasoning is None and stream is None and not is_tagged:
         return body.raw
     fields = dict(body.fields)
@@ -104,6 +104,8 @@ def _own_messages(messages: Json) -> Json:
 
 
 def _is_foreign(block: Json) -> bool:
+    if activity.is_own(block):
+        return True
     if not isinstance(block, dict):
         return False
     value = {"thinking": block.get("signature"), "redacted_thinking": block.get("data")}.get(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from providers.errors import UpstreamProtocolError
 from providers.translation.codec import AnswerContext
-from providers.translation.codecs.claude import carrier, citations, outcome
+from providers.translation.codecs.claude import activity, carrier, citations, outcome
 from providers.translation.codecs.claude.errors import error_info
 from providers.translation.json_text import dumps
 from providers.translation.media import data_url
@@ -85,7 +85,7 @@ def _decode_block(block: Json, context: AnswerContext) -> Part:
             return Reasoning(redacted=signature_of(block.get("data")))
         case "tool_use":
             return _decode_call(block, context)
-    return Unknown(raw=block, format=Format.CLAUDE)
+    return Unknown(raw=block, format=Format.CLAUDE, activity=activity.read(block))
 
 
 def _decode_call(block: Block, context: AnswerContext) -> ToolCall:
@@ -121,8 +121,9 @@ def encode_response(response: Response, context: AnswerContext) -> dict[str, Jso
     """The message for a client. Only the first candidate has a place; blank text makes no block."""
     candidate = response.candidates[0] if response.candidates else Candidate(stop=_blocked(response))
     blocks: list[Block] = []
+    activities = activity.ActivityWriter(context)
     for n, part in enumerate(candidate.parts):
-        blocks += _encode_part(part, n, context)
+        blocks += _encode_part(part, n, context, activities)
     usage = outcome.encode_usage(response.usage)
     tier = outcome.encode_tier(response.service_tier)
     if tier:
@@ -182,7 +183,9 @@ def _blocked(response: Response) -> Stop:
     return Stop(StopKind.CONTENT_FILTER, message=f"the prompt was blocked: {response.block_reason}")
 
 
-def _encode_part(part: Part, n: int, context: AnswerContext) -> list[Block]:
+def _encode_part(
+    part: Part, n: int, context: AnswerContext, activities: activity.ActivityWriter
+) -> list[Block]:
     match part:
         case Text():
             return _encode_text(part)
@@ -196,6 +199,8 @@ def _encode_part(part: Part, n: int, context: AnswerContext) -> list[Block]:
             return [{"type": "text", "text": media_text(part)}]
         case Unknown() if part.format is Format.CLAUDE:
             return [part.raw]
+        case Unknown() if part.activity is not None:
+            return activities.blocks(part.activity)
     return []  # server-side activity of another vendor: the text that came of it stays
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from providers.errors import UpstreamProtocolError
 from providers.translation.codec import AnswerContext
-from providers.translation.codecs.claude import citations, outcome
+from providers.translation.codecs.claude import activity, citations, outcome
 from providers.translation.codecs.claude.errors import error_info
 from providers.translation.codecs.claude.response import call_skeleton, signature_of, unwrap_custom
 from providers.translation.json_text import dumps
@@ -293,7 +293,7 @@ def _whole(block: _Block) -> Unknown:
     text = "".join(block.arguments)
     if text.strip():
         raw["input"] = _json_or_text(text)
-    return Unknown(raw=raw, format=Format.CLAUDE)
+    return Unknown(raw=raw, format=Format.CLAUDE, activity=activity.read(raw))
 
 
 def _json_or_text(text: str) -> Json:

@@ -12,6 +12,7 @@ from collections import deque
 
 from providers.translation.codec import AnswerContext
 from providers.translation.codecs.claude import carrier, citations, outcome
+from providers.translation.codecs.claude.activity import ActivityWriter
 from providers.translation.codecs.claude.errors import encode_error
 from providers.translation.codecs.claude.response import (
     call_id,
@@ -89,6 +90,7 @@ class Encoder:
         self._stop: Stop | None = None
         self._has_calls = False
         self._has_refusal = False
+        self._activities = ActivityWriter(context)
 
     def encode(self, event: Event) -> bytes:
         if self._finished:
@@ -249,6 +251,8 @@ class Encoder:
                 return self._write(i, pending, TextDelta(i=i, text=media_text(part)))
             case Unknown() as part if part.format is Format.CLAUDE:
                 return self._whole(part.raw)
+            case Unknown() as part if part.activity is not None:
+                return b"".join(self._whole(block) for block in self._activities.blocks(part.activity))
         return b""
 
     def _write(self, i: int, pending: _Pending, event: _PartEvent) -> bytes:

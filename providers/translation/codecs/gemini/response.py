@@ -33,6 +33,7 @@ from providers.translation.codecs.gemini.parts import decode_file, decode_inline
 from providers.translation.codecs.gemini.signatures import to_client
 from providers.translation.json_text import dumps
 from providers.translation.model import (
+    Activity,
     Candidate,
     Json,
     Media,
@@ -80,7 +81,9 @@ class PartReader:
         text = part.text("text")
         if text is None:
             raw = part.rest()
-            return Unknown(raw=raw, format=Format.GEMINI) if raw.keys() - {"thoughtSignature"} else None
+            if not raw.keys() - {"thoughtSignature"}:
+                return None
+            return Unknown(raw=raw, format=Format.GEMINI, activity=read_activity(raw))
         signature = _signature(part)
         if not text and signature is None:
             return None
@@ -278,3 +281,17 @@ def _unix_time(text: str | None) -> int | None:
     except ValueError:
         return None
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def read_activity(raw: dict[str, Json]) -> Activity | None:
+    """Code that Google ran, or what came of it. Its searches are told with the grounding, not as parts."""
+    code, result = raw.get("executableCode"), raw.get("codeExecutionResult")
+    if isinstance(code, dict):
+        text = code.get("code")
+        return Activity(kind="code_execution", text=text if isinstance(text, str) else "")
+    if isinstance(result, dict):
+        output = result.get("output")
+        return Activity(
+            kind="code_execution", is_result=True, output=output if isinstance(output, str) else ""
+        )
+    return None

@@ -189,7 +189,8 @@ def encode_response(response: Response, context: AnswerContext) -> dict[str, Jso
 
 
 def answer_id(upstream_id: str | None, context: AnswerContext) -> str:
-    return upstream_id or f"chatcmpl-{context.seed}"
+    known = upstream_id or context.seed
+    return known if known.startswith("chatcmpl-") else f"chatcmpl-{known}"
 
 
 def _blocked_choice(reason: str | None) -> dict[str, Json]:

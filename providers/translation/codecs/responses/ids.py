@@ -32,6 +32,11 @@ def foreign_id(value: object) -> str | None:
     return None if value.partition("_")[2].startswith(_OWN) else value
 
 
+def is_own(value: object) -> bool:
+    """Whether this gateway made up the id."""
+    return isinstance(value, str) and value.partition("_")[2].startswith(_OWN)
+
+
 def digest_id(prefix: str, place: int, content: str) -> str:
     """Unique within a request, and the same when the request is sent again."""
     digest = hashlib.sha256(f"{place}:{content}".encode()).hexdigest()[:32]

@@ -21,6 +21,7 @@ from providers.translation.codecs.openai.fields import (
     wrong_type,
 )
 from providers.translation.codecs.responses import carrier
+from providers.translation.codecs.responses.activity import is_own_activity
 from providers.translation.codecs.responses.content import (
     ASSISTANT_TYPES,
     TEXT_TYPES,
@@ -248,6 +249,8 @@ class InputReader:
     # --- the rest
 
     def _unknown(self, item: Block, kind: str) -> None:
+        if is_own_activity(item):
+            return  # this gateway told of it; nobody knows it by that id
         part = Unknown(raw=item, format=Format.RESPONSES)
         if kind in RESPONSES_ITEMS:
             self.state[kind] = True

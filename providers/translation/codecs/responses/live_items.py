@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from providers.translation.codec import AnswerContext
+from providers.translation.codecs.responses.activity import item_of
 from providers.translation.codecs.responses.ids import item_id
 from providers.translation.json_text import dump_bytes
 from providers.translation.media import parse_data_url
@@ -188,7 +189,10 @@ class WholeItem:
     def of(cls, part: Media | Unknown, index: int, context: AnswerContext) -> WholeItem | None:
         """None for what an output cannot show: other vendors' items, audio, video, images by URL."""
         if isinstance(part, Unknown):
-            return cls(index, part.raw, part.raw, ()) if part.format is Format.RESPONSES else None
+            if part.format is Format.RESPONSES:
+                return cls(index, part.raw, part.raw, ())
+            made = item_of(part.activity, index, context) if part.activity is not None else None
+            return cls(index, *made) if made is not None else None
         data, mime = part.data, part.mime
         if data is None and part.url is not None and part.url[:5] == "data:":
             try:

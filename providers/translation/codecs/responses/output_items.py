@@ -5,6 +5,7 @@ from __future__ import annotations
 from providers.errors import UpstreamProtocolError
 from providers.translation.codec import AnswerContext
 from providers.translation.codecs.openai.response import answer_arguments
+from providers.translation.codecs.responses import activity
 from providers.translation.codecs.responses.ids import foreign_id
 from providers.translation.codecs.responses.input_items import reasoning_texts
 from providers.translation.codecs.responses.outcome import decode_annotations
@@ -52,7 +53,7 @@ def decode_item(item: Block, place: int, context: AnswerContext) -> list[Part]:
     if kind == "image_generation_call":
         image = decode_image(item)
         return [image] if image is not None else []
-    return [Unknown(raw=item, format=Format.RESPONSES)]
+    return [Unknown(raw=item, format=Format.RESPONSES, activity=activity.read(item))]
 
 
 def decode_text_part(part: Json) -> Text | RefusalText | None:

@@ -14,6 +14,7 @@ import msgspec
 from providers.errors import UpstreamProtocolError
 from providers.translation.codec import Capabilities
 from providers.translation.codecs.responses import carrier
+from providers.translation.codecs.responses.activity import is_own_activity
 from providers.translation.codecs.responses.errors import error_fields
 from providers.translation.codecs.responses.outcome import decode_usage
 from providers.translation.codecs.responses.reasoning import effort_of
@@ -38,6 +39,7 @@ from providers.translation.passthrough import (
 from providers.translation.sse import frame
 from providers.values import Format
 
+_OWN_ACTIVITY = re.compile(rb'"(?:ws|ci)_cliproxy_')
 _NUMBER = re.compile(rb'"sequence_number": ?([0-9]{1,9})')
 _ENDINGS = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
 _MARKS = (b"response.completed", b"response.incomplete", b"response.failed", b'"error"')
@@ -76,7 +78,7 @@ def edited(
     reasoning: ReasoningConfig | None = None,
     stream: bool | None = None,
 ) -> bytes:
-    is_tagged = carrier.TAG.encode() in body.raw
+    is_tagged = carrier.TAG.encode() in body.raw or _OWN_ACTIVITY.search(body.raw) is not None
     if body.model == model and reasoning is None and stream is None and not is_tagged:
         return body.raw
     fields = dict(body.fields)
@@ -99,6 +101,8 @@ def _own_items(items: Json) -> Json:
 
 
 def _is_foreign(item: Json) -> bool:
+    if is_own_activity(item):
+        return True
     if not isinstance(item, dict) or item.get("type") != "reasoning":
         return False
     value = item.get("encrypted_content")

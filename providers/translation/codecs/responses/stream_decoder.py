@@ -16,6 +16,7 @@ from providers.errors import UpstreamProtocolError
 from providers.translation.codec import AnswerContext
 from providers.translation.codecs.openai.fields import moment
 from providers.translation.codecs.openai.response import answer_arguments
+from providers.translation.codecs.responses import activity
 from providers.translation.codecs.responses.errors import failure_of, stream_error
 from providers.translation.codecs.responses.ids import foreign_id
 from providers.translation.codecs.responses.outcome import decode_annotation, decode_stop, decode_usage
@@ -263,7 +264,8 @@ class Decoder:
             if (image := decode_image(block)) is not None:
                 self._whole(image, events)
         elif isinstance(kind, str):
-            self._whole(Unknown(raw=block, format=Format.RESPONSES), events)
+            told = activity.read(block)
+            self._whole(Unknown(raw=block, format=Format.RESPONSES, activity=told), events)
         for said in [*item.contents.values(), *([item.part] if item.part else [])]:
             self._stop(said, events)
 

@@ -3,12 +3,19 @@ for another."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from anthropic.types import ContentBlock
+from openai.types.responses import ResponseOutputItem
+from pydantic import TypeAdapter
 
-from providers.translation.codec import Capabilities, Untranslatable
-from providers.translation.registry import CODECS
+from providers.translation.codec import AnswerContext, Capabilities, Untranslatable
+from providers.translation.names import IDENTITY
+from providers.translation.registry import CODECS, PASSTHROUGHS
+from providers.translation.sse import SseReader
+from providers.translation.unfold import events_of
 from providers.values import Format
 
 OPENAI, RESPONSES, CLAUDE, GEMINI = Format.OPENAI, Format.RESPONSES, Format.CLAUDE, Format.GEMINI
@@ -160,3 +167,136 @@ def test_a_documents_title_becomes_a_file_name_with_an_ending(target, place):
     (part,) = encoded.body[place][0]["content"]
     assert (part.get("file") or part)["filename"] == "Annual report.pdf"
     assert any(name.endswith(".context") for name in encoded.dropped)
+
+
+# --- what a vendor's own tools did ------------------------------------------------------------------
+
+SOURCE = {"type": "web_search_result", "url": "https://a.example", "title": "A", "encrypted_content": "E"}
+ACTIVE: dict[Format, dict[str, Any]] = {
+    CLAUDE: {
+        "id": "msg_1",
+        "stop_reason": "end_turn",
+        "content": [
+            {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "q"}},
+            {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [SOURCE]},
+            {"type": "server_tool_use", "id": "srvtoolu_2", "name": "code_execution", "input": {"code": "1"}},
+            {"type": "code_execution_tool_result", "tool_use_id": "srvtoolu_2", "content": {"stdout": "out"}},
+            {"type": "text", "text": "done"},
+        ],
+    },
+    RESPONSES: {
+        "id": "resp_1",
+        "status": "completed",
+        "output": [
+            {
+                "type": "web_search_call",
+                "id": "ws_1",
+                "status": "completed",
+                "action": {"type": "search", "query": "q", "sources": [{"url": "https://a.example"}]},
+            },
+            {
+                "type": "code_interpreter_call",
+                "id": "ci_1",
+                "code": "1",
+                "outputs": [{"type": "logs", "logs": "out"}],
+            },
+            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "done"}]},
+        ],
+    },
+    GEMINI: {
+        "candidates": [
+            {
+                "content": {
+                    "parts": [
+                        {"executableCode": {"language": "PYTHON", "code": "1"}},
+                        {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "out"}},
+                        {"text": "done"},
+                    ]
+                },
+                "finishReason": "STOP",
+            }
+        ]
+    },
+}
+CONTEXT = AnswerContext(model="m", now=1, seed="ab" * 16, names=IDENTITY, include_usage=True, stream=True)
+
+
+def answered(source: Format, target: Format, *, streamed: bool) -> Any:
+    response = CODECS[source].decode_response(ACTIVE[source], CONTEXT)
+    if not streamed:
+        return CODECS[target].encode_response(response, CONTEXT)
+    encoder = CODECS[target].stream_encoder(CONTEXT)
+    frames = b"".join(encoder.encode(event) for event in events_of(response))
+    return [json.loads(event.data) for event in SseReader().feed(frames) if event.data != "[DONE]"]
+
+
+@pytest.mark.parametrize("source", [CLAUDE, GEMINI])
+def test_activities_are_items_of_a_response(source):
+    body = answered(source, RESPONSES, streamed=False)
+    for item in body["output"]:
+        TypeAdapter(ResponseOutputItem).validate_python(item)
+    items = {item["type"]: item for item in body["output"]}
+    assert items["code_interpreter_call"]["code"] == "1"
+    if source is CLAUDE:
+        assert items["web_search_call"]["action"] == {"type": "search", "query": "q"}
+    events = answered(source, RESPONSES, streamed=True)
+    kinds = [event["type"] for event in events]
+    assert kinds.count("response.code_interpreter_call.completed") == 1
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    assert events[-1]["response"]["output"] == body["output"]
+
+
+@pytest.mark.parametrize("source", [RESPONSES, GEMINI])
+def test_activities_are_blocks_of_a_message(source):
+    content = answered(source, CLAUDE, streamed=False)["content"]
+    for block in content:
+        TypeAdapter(ContentBlock).validate_python(block)
+    uses = {block["name"]: block for block in content if block["type"] == "server_tool_use"}
+    results = {block["type"]: block for block in content if "tool_use_id" in block}
+    ran = results["code_execution_tool_result"]
+    assert (uses["code_execution"]["input"], ran["content"]["stdout"]) == ({"code": "1"}, "out")
+    assert ran["tool_use_id"] == uses["code_execution"]["id"]
+    if source is RESPONSES:
+        (found,) = results["web_search_tool_result"]["content"]
+        assert (uses["web_search"]["input"], found["url"]) == ({"query": "q"}, "https://a.example")
+    blocks = [
+        event["content_block"]
+        for event in answered(source, CLAUDE, streamed=True)
+        if event["type"] == "content_block_start" and event["content_block"]["type"] != "text"
+    ]
+    assert blocks == [block for block in content if block["type"] != "text"]
+
+
+@pytest.mark.parametrize("source", ACTIVE)
+@pytest.mark.parametrize("target", [OPENAI, GEMINI])
+def test_elsewhere_the_text_stays_and_nothing_becomes_a_call(source, target):
+    if source is target:
+        return
+    for streamed in (False, True):
+        told = json.dumps(answered(source, target, streamed=streamed))
+        assert "done" in told
+        assert "tool_calls" not in told
+        assert "functionCall" not in told
+
+
+def test_what_this_gateway_told_goes_to_no_vendor():
+    blocks = answered(RESPONSES, CLAUDE, streamed=False)["content"]
+    messages = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": blocks},
+        {"role": "user", "content": "Go on"},
+    ]
+    items = answered(CLAUDE, RESPONSES, streamed=False)["output"]
+    for target in BARE:
+        assert "srvtoolu" not in json.dumps(translated(CLAUDE, target, messages=messages).body)
+        sent = translated(RESPONSES, target, input=[*items, {"role": "user", "content": "Go on"}])
+        assert "_cliproxy_" not in json.dumps(sent.body)
+    raw = json.dumps({"model": "m", "messages": messages}).encode()
+    passed = PASSTHROUGHS[CLAUDE].edited(PASSTHROUGHS[CLAUDE].parse(raw), "m", Capabilities())
+    assert b"srvtoolu" not in passed
+    assert b"done" in passed
+    raw = json.dumps({"model": "m", "input": items}).encode()
+    passed = PASSTHROUGHS[RESPONSES].edited(PASSTHROUGHS[RESPONSES].parse(raw), "m", Capabilities())
+    assert b"ws_cliproxy" not in passed
+    assert b"ci_cliproxy" not in passed
+    assert b"done" in passed

@@ -3,6 +3,7 @@ import pytest
 from providers.errors import UpstreamProtocolError
 from providers.translation.codecs.claude.codec import CODEC
 from providers.translation.model import (
+    Activity,
     Candidate,
     Media,
     Reasoning,
@@ -188,6 +189,7 @@ ROUND_TRIPS = {
         Unknown(
             raw={"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "q"}},
             format=Format.CLAUDE,
+            activity=Activity(kind="web_search", text="q"),
         ),
     ),
     "nothing": (),

@@ -4,6 +4,7 @@ import pytest
 from providers.errors import UpstreamProtocolError
 from providers.translation.codecs.claude.codec import CODEC
 from providers.translation.model import (
+    Activity,
     ArgumentsDelta,
     End,
     Heartbeat,
@@ -281,7 +282,13 @@ def test_an_end_turn_after_a_call_is_a_tool_stop():
 def test_server_tools_are_unknown_parts_and_no_calls():
     search = block_start(0, type="server_tool_use", id="s", name="web_search", input={"query": "x"})
     answer = collect(decode([sse(START, search, block_stop(0), message_delta("pause_turn"), STOP)]))
-    assert answer.candidates[0].parts == (Unknown(raw=search["content_block"], format=Format.CLAUDE),)
+    assert answer.candidates[0].parts == (
+        Unknown(
+            raw=search["content_block"],
+            format=Format.CLAUDE,
+            activity=Activity(kind="web_search", text="x"),
+        ),
+    )
     assert answer.candidates[0].stop.kind is StopKind.PAUSE
 
 

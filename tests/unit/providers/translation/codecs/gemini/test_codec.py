@@ -5,6 +5,7 @@ import pytest
 from providers.translation.codecs.gemini.codec import CODEC
 from providers.translation.codecs.gemini.grounding import encode_grounding
 from providers.translation.model import (
+    Activity,
     Candidate,
     Instruction,
     Media,
@@ -137,7 +138,11 @@ RESPONSES = {
                     Reasoning(text="hm", signature=SIGNED),
                     Text(text="Hello", signature=SIGNED),
                     Media(kind="image", mime="image/png", data="AAAA"),
-                    Unknown(raw={"codeExecutionResult": {"outcome": "OUTCOME_OK"}}, format=Format.GEMINI),
+                    Unknown(
+                        raw={"codeExecutionResult": {"outcome": "OUTCOME_OK"}},
+                        format=Format.GEMINI,
+                        activity=Activity(kind="code_execution", is_result=True, output=""),
+                    ),
                 ),
                 stop=Stop(StopKind.LENGTH, detail="MAX_TOKENS", message="Enough."),
                 logprobs=[

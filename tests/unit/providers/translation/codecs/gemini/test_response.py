@@ -6,6 +6,7 @@ from google.genai import types
 from providers.errors import UpstreamProtocolError
 from providers.translation.codecs.gemini.codec import CODEC
 from providers.translation.model import (
+    Activity,
     Candidate,
     Media,
     Reasoning,
@@ -139,7 +140,11 @@ def test_images_and_what_only_google_knows():
         Media(kind="image", mime="image/png", data="/+8="),
         Media(kind="image", mime="image/png", url="gs://b/x.png"),
         Unknown(raw={"inlineData": {"mimeType": "image/png", "data": "AAAA"}}, format=Format.GEMINI),
-        Unknown(raw={"executableCode": {"language": "PYTHON", "code": "1"}}, format=Format.GEMINI),
+        Unknown(
+            raw={"executableCode": {"language": "PYTHON", "code": "1"}},
+            format=Format.GEMINI,
+            activity=Activity(kind="code_execution", text="1"),
+        ),
     )
 
 

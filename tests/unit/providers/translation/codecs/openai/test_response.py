@@ -90,7 +90,7 @@ def write(neutral: Response, **changes) -> dict:
         response(Text(text="par"), stop=StopKind.CONTENT_FILTER, detail="content_filter"),
         response(Text(text="a"), Media(kind="image", mime="image/png", data="AAAA"), detail="stop"),
         Response(
-            id="x",
+            id="chatcmpl-x",
             model="fast",
             created=5,
             candidates=tuple(
