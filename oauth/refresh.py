@@ -123,11 +123,15 @@ class Refresher:
         """Look for what is due until cancelled."""
         while True:
             try:
-                await self.refresh_due()
+                begun = await self.refresh_due()
                 await self._expire()
             except DatabaseError as error:
                 logger.warning("logins wait for the database: %s", error)
-            await self._sleep(self._interval_s)
+                begun = []
+            if begun:  # there may be more that are due than may be refreshed at once
+                await asyncio.wait(begun, timeout=self._interval_s, return_when=asyncio.FIRST_COMPLETED)
+            else:
+                await self._sleep(self._interval_s)
 
     async def _expire(self) -> None:
         now = self._now()

@@ -100,7 +100,7 @@ def waiting() -> list[tuple[int, CredentialEntry]]:
             if adapter_for(provider.adapter).in_process:
                 continue
             entry = entry_of(credential, given)
-            if credential.kind == "oauth" and _is_ended(entry):
+            if credential.kind == "oauth" and is_ended(entry):
                 continue  # it is renewed first; a refusal now would say nothing
             found.append((provider.pk, entry))
         except (SecretsError, UnknownAdapter):
@@ -108,7 +108,8 @@ def waiting() -> list[tuple[int, CredentialEntry]]:
     return found
 
 
-def _is_ended(entry: CredentialEntry) -> bool:
+def is_ended(entry: CredentialEntry) -> bool:
+    """Whether a login's token is bound to be refused: there is none, or it has ended."""
     end = entry.secret_expires_at
     return not entry.secret or (end is not None and end <= datetime.now(UTC).timestamp())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from django.utils import timezone
 
+from oauth import login_actions
 from providers import secrets
 from providers.adapters.registry import UnknownAdapter
 from providers.entries import entry_of
@@ -25,7 +26,14 @@ def probe_and_record(credential: Credential) -> ProbeResult:
     value that cannot be opened and an unknown kind are results too. Blocks for at most about 20 s; not to be
     called inside a transaction, which would keep the database's write lock for as long."""
     try:
-        result = probe_now(entry_of(credential, discovery.defaults()), _first_upstream_model(credential))
+        entry = entry_of(credential, discovery.defaults())
+        if credential.kind == "oauth" and discovery.is_ended(entry):
+            failed = [outcome for outcome in login_actions.refresh([credential]) if not outcome.ok]
+            if failed:  # written down by the refresh itself
+                return ProbeResult(ok=False, latency_ms=0, status=None, message=failed[0].message)
+            credential = Credential.objects.select_related("provider", "oauth_token").get(pk=credential.pk)
+            entry = entry_of(credential, discovery.defaults())
+        result = probe_now(entry, _first_upstream_model(credential))
     except (secrets.SecretsError, UnknownAdapter) as error:
         result = ProbeResult(ok=False, latency_ms=0, status=None, message=str(error))
     record(credential, result)
