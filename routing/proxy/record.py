@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from providers.translation.model import Usage
@@ -36,6 +37,7 @@ class Record:
         "is_stream",
         "is_written",
         "overhead_ms",
+        "passed_over",
         "request_id",
         "route_model",
         "served_by",
@@ -57,6 +59,8 @@ class Record:
         self.fallback: tuple[str, str] | None = None
         """(the id asked in place of the client's, why)."""
         self.decision: Resolution | None = None
+        self.passed_over: list[Rejection] = []
+        """Candidates that a round left out: their retries were used up, or enough were tried."""
         """The first one: by what rule the candidates were ordered, and who was none."""
         self.usage: Usage | None = None
         self.first_byte_ms: float | None = None
@@ -103,7 +107,7 @@ class Record:
             reasoning_tokens=usage.reasoning if usage else None,
             first_byte_ms=round(self.first_byte_ms, 2) if self.first_byte_ms is not None else None,
             overhead_ms=round(self.overhead_ms, 2) if self.overhead_ms is not None else None,
-            decision=decision_of(self.decision, self.fallback),
+            decision=decision_of(self.decision, self.fallback, self.passed_over),
             duration_ms=round(duration_ms, 2),
         )
 
@@ -128,10 +132,14 @@ class Record:
 
 MOST_REJECTIONS = 10
 """Kept of each exchange, what was so at that moment before what the configuration says anyway."""
-OF_THE_MOMENT = frozenset({"cooling", "limit", "capability"})
+OF_THE_MOMENT = frozenset({"cooling", "limit", "capability", "tried", "retry_limit"})
 
 
-def decision_of(resolution: Resolution | None, fallback: tuple[str, str] | None) -> dict[str, Any]:
+def decision_of(
+    resolution: Resolution | None,
+    fallback: tuple[str, str] | None,
+    passed_over: Sequence[Rejection] = (),
+) -> dict[str, Any]:
     """What the record's page tells of the decision, small enough for every line."""
     told: dict[str, Any] = {}
     if fallback is not None:
@@ -141,8 +149,9 @@ def decision_of(resolution: Resolution | None, fallback: tuple[str, str] | None)
     told["strategy"] = resolution.strategy.value
     if resolution.bound_by:
         told["bound_by"] = resolution.bound_by.partition(":")[0]
-    if resolution.rejections:
-        kept = sorted(resolution.rejections, key=lambda one: one.reason not in OF_THE_MOMENT)
+    rejections = (*dict.fromkeys(passed_over), *resolution.rejections)
+    if rejections:
+        kept = sorted(rejections, key=lambda one: one.reason not in OF_THE_MOMENT)
         told["rejected"] = [_rejection(one) for one in kept[:MOST_REJECTIONS]]
         told["rejected_count"] = len(kept)
     return told

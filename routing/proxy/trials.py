@@ -123,6 +123,7 @@ class Trials:
                     if stops(error):
                         raise
                     this_round.failed(candidate, error)
+            self._record.passed_over += this_round.passed_over
             if failure is not None and not rounds.may_repeat(failure):
                 raise failure
             number += 1

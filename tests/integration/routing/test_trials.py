@@ -148,6 +148,15 @@ async def test_an_attempt_is_cut_off_at_the_deadline():
     assert rig.state.in_flight(2) == 0
 
 
+async def test_the_record_tells_who_was_left_out_of_the_rounds():
+    rig = rig_of("AB", max_retry_credentials=1, request_retry=0)
+    rig.script("A", 503)
+    await rig.ask()
+    (left,) = rig.lines.written[-1].decision["rejected"]
+    assert (left["credential"], left["reason"]) == (2, "retry_limit")
+    assert left["detail"] == "1 credentials were tried in this round"
+
+
 # --- streams ------------------------------------------------------------------------------------------
 
 
