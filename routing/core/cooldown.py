@@ -38,6 +38,8 @@ FIXED_S = {
     RefusalKind.NOT_FOUND: HALF_DAY_S,
     RefusalKind.TERMINAL: FOREVER_S,
 }
+HIDING = frozenset(FIXED_S)
+"""Causes with which a model is not listed while nobody else offers it."""
 EVEN_WITHOUT_COOLING = frozenset({RefusalKind.MODEL_UNSUPPORTED, RefusalKind.TERMINAL})
 
 
@@ -58,6 +60,10 @@ class Cooldown(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_transient(self) -> bool:
         return self.cause in TRANSIENT_CAUSES
+
+    @property
+    def hides(self) -> bool:
+        return self.cause in HIDING
 
     @property
     def may_be_probed(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
 from enum import StrEnum
 
 from providers.errors import GatewayError, NoCandidate, UpstreamError
@@ -38,7 +37,25 @@ def cause_of(error: GatewayError) -> Cause | None:
     return _OF_KIND.get(kind) or (None if stops(error) else Cause.EXHAUSTION)
 
 
-def next_model(fallbacks: Fallbacks, cause: Cause, tried: Container[str]) -> str | None:
-    """The first id of the chain for ``cause`` that was not asked yet."""
-    chain: tuple[str, ...] = getattr(fallbacks, cause.value)
-    return next((model for model in chain if model not in tried), None)
+class Chain:
+    """The fallbacks of one exchange: what was asked already, and what comes next."""
+
+    def __init__(self, fallbacks: Fallbacks | None, asked: str) -> None:
+        self._fallbacks = fallbacks or Fallbacks()
+        self._asked = {asked}
+
+    def next(self, cause: Cause) -> str | None:
+        """The first id for ``cause`` that was not asked yet; it counts as asked from now on."""
+        model = next((model for model in self._of(cause) if model not in self._asked), None)
+        if model is not None:
+            self._asked.add(model)
+        return model
+
+    @property
+    def has_spare(self) -> bool:
+        """Whether somebody is left to be asked instead of waiting for a cooldown's end."""
+        return any(model not in self._asked for model in self._of(Cause.EXHAUSTION))
+
+    def _of(self, cause: Cause) -> tuple[str, ...]:
+        found: tuple[str, ...] = getattr(self._fallbacks, cause.value)
+        return found

@@ -458,7 +458,9 @@ def is_available(model: RegisteredModel, state: RoutingState, now: float) -> boo
     for offer in model.offers:
         for candidate in offer.candidates:
             rest = state.cooldown(candidate.credential.id, candidate.model, now)
-            if rest is None or rest.is_transient or (rest.is_quota and now - rest.since >= QUOTA_MARK_S):
+            if rest is None or (
+                not rest.hides and now - rest.since >= (QUOTA_MARK_S if rest.is_quota else 0)
+            ):
                 return True
             if rest.is_quota:
                 has_quota = True

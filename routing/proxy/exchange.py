@@ -21,7 +21,7 @@ from providers.values import Format
 from routing.core import fallback, rounds
 from routing.core.query import RouteQuery
 from routing.core.resolve import Candidate, Incapable, Resolution, resolve
-from routing.core.table import ClientEntry, Fallbacks, RoutingTable
+from routing.core.table import ClientEntry, RoutingTable
 from routing.demand import bound, query_for
 from routing.outgoing import Ask
 from routing.proxy.access import authenticate
@@ -85,6 +85,7 @@ class Exchange:
         self._holds = Holds(gateway.state, gateway.clock)
         self._trials = Trials(gateway, self._record, self._holds, self._says_of_credential)
         self._wanted: tuple[ParsedBody, RouteQuery] | None = None
+        self._chain = fallback.Chain(None, "")
         self._detour = ""
         """The registered id that is asked in place of the client's: a fallback."""
         self._upstream_headers: dict[str, str] = {}
@@ -174,12 +175,15 @@ class Exchange:
     def _first_resolution(self, table: RoutingTable, client: ClientEntry, parsed: ParsedBody) -> Resolution:
         """As ``_resolve``, or of a fallback where nobody can do what is asked."""
         try:
-            return self._resolve(table, client, parsed)
+            resolution = self._resolve(table, client, parsed)
         except Incapable as error:
-            detour = self._next(error, error.route_model, {error.route_model}, table, client, parsed)
+            self._begin_chain(table, error.route_model)
+            detour = self._next(error, table, client, parsed)
             if detour is None:
                 raise
             return detour
+        self._begin_chain(table, resolution.route_model)
+        return resolution
 
     # --- attempts --------------------------------------------------------------------------
 
@@ -188,35 +192,26 @@ class Exchange:
     ) -> WholeAnswer | Delivery:
         """The answer of the model asked for, or of its fallbacks one after the other. Raises the asked
         model's own error when none answers: an UpstreamError or NoCandidate."""
-        asked, tried = resolution.route_model, {resolution.route_model}
         first: UpstreamError | NoCandidate | None = None
         while True:
             try:
                 return await self._begun(table, client, ask, resolution)
             except (UpstreamError, NoCandidate) as error:
                 first = first or error
-                detour = self._next(error, asked, tried, table, client, ask.parsed)
+                detour = self._next(error, table, client, ask.parsed)
                 if detour is None:
                     raise first from first.__cause__
                 resolution = detour
                 ask = msgspec.structs.replace(ask, suffix=detour.suffix or ask.suffix, request=None)
 
     def _next(
-        self,
-        error: GatewayError,
-        asked: str,
-        tried: set[str],
-        table: RoutingTable,
-        client: ClientEntry,
-        parsed: ParsedBody,
+        self, error: GatewayError, table: RoutingTable, client: ClientEntry, parsed: ParsedBody
     ) -> Resolution | None:
-        """The next fallback of the id ``asked`` that this client may use and that may serve, if there is."""
-        fallbacks: Fallbacks | None = table.settings.fallbacks.get(asked)
+        """The next fallback that this client may use and that may serve, if there is one."""
         cause = fallback.cause_of(error)
-        if fallbacks is None or cause is None or self._endpoint.operation is not Operation.GENERATE:
+        if cause is None:
             return None
-        while (model := fallback.next_model(fallbacks, cause, tried)) is not None:
-            tried.add(model)
+        while (model := self._chain.next(cause)) is not None:
             self._detour = model
             try:
                 resolution = self._resolve(table, client, parsed)
@@ -226,6 +221,10 @@ class Exchange:
             self._trials.detour = {"fallback": model, "because": cause.value}
             return resolution
         return None
+
+    def _begin_chain(self, table: RoutingTable, asked: str) -> None:
+        if self._endpoint.operation is Operation.GENERATE:
+            self._chain = fallback.Chain(table.settings.fallbacks.get(asked), asked)
 
     async def _begun(
         self, table: RoutingTable, client: ClientEntry, ask: Ask, resolution: Resolution
@@ -265,9 +264,14 @@ class Exchange:
         def needs_place(candidate: Candidate) -> bool:
             return self.attempt_kind is Attempt or self._made(ask, candidate).calls_upstream
 
-        return await self._trials.until_answered(
-            table.settings, resolution, lambda: self._resolve(table, client, ask.parsed), attempt, needs_place
-        )
+        settings = table.settings
+        if self._chain.has_spare:  # who is free elsewhere is asked before anybody waits
+            settings = msgspec.structs.replace(settings, max_retry_interval_s=0)
+
+        def look() -> Resolution:
+            return self._resolve(table, client, ask.parsed)
+
+        return await self._trials.until_answered(settings, resolution, look, attempt, needs_place)
 
     def _made(self, ask: Ask, candidate: Candidate) -> Attempt:
         if candidate.suffix and candidate.suffix != ask.suffix:

@@ -70,6 +70,25 @@ async def test_a_fallback_that_is_spent_leads_on_by_its_own_cause():
     assert rig.models == ["up", "long", "spare"]
 
 
+async def test_who_is_free_elsewhere_is_asked_before_anybody_waits():
+    rig = with_fallbacks()
+    rig.script("A", 429)
+    rig.script("B", 429)
+    reply = await rig.ask()
+    assert (reply.status, rig.models, rig.waits) == (429, ["up"] + ["spare"] * 4, [1, 2, 4])
+
+
+async def test_a_fallback_for_a_request_that_nobody_can_do_follows_the_asked_model_s_chain():
+    rig = with_fallbacks()
+    entry = rig.credential("A")
+    candidate = Candidate(credential=entry, model="up", features=Features(max_tokens=5))
+    rig.offers["m"] = [Offer(credential=entry, members=("up",), candidates=(candidate,))]
+    rig.publish()
+    rig.script("B:long", TOO_LONG)
+    assert (await rig.ask(user="x" * 100)).status == 200
+    assert rig.models == ["long", "longer"]
+
+
 async def test_a_client_key_is_not_led_to_a_model_that_it_may_not_use():
     rig = with_fallbacks()
     rig.client = ClientEntry(id=1, label="limited", allowed=("m", "longer"))

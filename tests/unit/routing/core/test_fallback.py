@@ -2,7 +2,7 @@ import pytest
 
 from providers.errors import ClientError, NoCandidate
 from providers.values import RefusalKind, RuleAction
-from routing.core.fallback import Cause, cause_of, next_model
+from routing.core.fallback import Cause, Chain, cause_of
 from routing.core.table import Fallbacks
 from tests.unit.routing.core.makers import refused, unreachable
 
@@ -31,8 +31,15 @@ def test_a_rule_that_stops_leads_nowhere():
 
 
 def test_each_cause_has_its_own_chain_and_no_id_is_asked_twice():
-    chains = Fallbacks(context_length=("long", "longer"), exhaustion=("other",))
-    assert next_model(chains, Cause.CONTEXT_LENGTH, {"m"}) == "long"
-    assert next_model(chains, Cause.CONTEXT_LENGTH, {"m", "long"}) == "longer"
-    assert next_model(chains, Cause.EXHAUSTION, {"m", "other"}) is None
-    assert next_model(chains, Cause.CONTENT_FILTER, {"m"}) is None
+    chain = Chain(Fallbacks(context_length=("long", "m", "longer"), exhaustion=("other", "long")), "m")
+    assert chain.next(Cause.CONTEXT_LENGTH) == "long"
+    spare = [chain.has_spare]
+    assert [chain.next(Cause.EXHAUSTION), chain.next(Cause.EXHAUSTION)] == ["other", None]
+    assert [*spare, chain.has_spare] == [True, False]
+    assert [chain.next(Cause.CONTEXT_LENGTH), chain.next(Cause.CONTEXT_LENGTH)] == ["longer", None]
+
+
+def test_who_has_no_fallbacks_has_no_spare():
+    chain = Chain(None, "m")
+    assert not chain.has_spare
+    assert chain.next(Cause.EXHAUSTION) is None

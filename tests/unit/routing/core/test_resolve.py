@@ -11,6 +11,7 @@ from routing.core.resolve import (
     listed_models,
     resolve,
     split_suffix,
+    upstream_suffix,
 )
 from routing.core.table import ClientEntry
 from routing.state.memory import MemoryState
@@ -147,6 +148,46 @@ def test_a_client_key_sees_and_uses_only_what_it_may():
     with pytest.raises(ModelNotAllowed) as caught:
         resolve(table, MemoryState(), limited, RouteQuery(model="claude-x"), NOW)
     assert caught.value.client_status == 403
+
+
+QUOTA, UNAUTHORIZED = refused(RefusalKind.QUOTA, 429, retry_after_s=900.0), refused(RefusalKind.UNAUTHORIZED)
+
+
+@pytest.mark.parametrize(
+    ("failures", "after_s", "is_listed"),
+    [
+        ({}, 0, True),
+        ({1: UNAUTHORIZED}, 0, True),
+        ({1: QUOTA, 2: QUOTA}, 0, True),
+        ({1: UNAUTHORIZED, 2: UNAUTHORIZED}, 0, False),
+        ({1: refused(RefusalKind.NOT_FOUND), 2: refused(RefusalKind.PAYMENT)}, 0, False),
+        ({1: refused(RefusalKind.MODEL_UNSUPPORTED), 2: refused(RefusalKind.TERMINAL)}, 0, False),
+        ({1: QUOTA, 2: UNAUTHORIZED}, 0, False),
+        ({1: QUOTA, 2: UNAUTHORIZED}, 300, True),
+        ({1: refused(RefusalKind.TRANSIENT), 2: UNAUTHORIZED}, 0, True),
+        ({1: UNAUTHORIZED, 2: UNAUTHORIZED}, 1800, True),
+    ],
+)
+def test_a_model_is_listed_while_somebody_can_be_asked_or_all_are_spent(failures, after_s, is_listed):
+    table = make_table({"m": [make_offer(A), make_offer(B)]})
+    state = MemoryState()
+    for number, error in failures.items():
+        fail(state, number, error)
+    assert bool(listed_models(table, ANYONE, state, NOW + after_s)) is is_listed
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("up(low)", ("up", "low")),
+        ("up(8192)", ("up", "8192")),
+        ("up(None)", ("up", "None")),
+        ("Llama 3 (free)", ("Llama 3 (free)", "")),
+        ("up", ("up", "")),
+    ],
+)
+def test_only_what_says_something_of_reasoning_is_a_suffix_of_an_upstream_name(name, split):
+    assert upstream_suffix(name) == split
 
 
 @given(
