@@ -35,7 +35,10 @@ class Bound(msgspec.Struct, frozen=True, tag="bind"):
 
 
 class Unbound(msgspec.Struct, frozen=True, tag="unbind"):
+    """``keys`` are those that the teller knew of; who hears it drops all that it knows itself."""
+
     credential: int
+    keys: tuple[str, ...] = ()
 
 
 class Weighed(msgspec.Struct, frozen=True, tag="weigh"):

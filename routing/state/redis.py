@@ -144,6 +144,11 @@ class RedisState(MemoryState):
             except* TROUBLE as group:
                 tries = 0 if self._is_up else tries + 1
                 self._went_down(_first(group))
+            except* Exception as group:
+                tries = len(RETRY_AFTER_S)
+                if not self._has_told:
+                    logger.exception("sharing through Redis failed inside the gateway")
+                self._went_down(_first(group))
             began.set()
             await asyncio.sleep(RETRY_AFTER_S[min(tries, len(RETRY_AFTER_S) - 1)])
 
@@ -320,6 +325,8 @@ class RedisState(MemoryState):
                 left_ms = math.ceil((until - time.time()) * 1000)
                 if left_ms > 0:
                     pipeline.set(f"{scripts.PREFIX}bind:{key}", credential, px=left_ms)
+            case Unbound(_, keys) if keys:
+                pipeline.delete(*(f"{scripts.PREFIX}bind:{key}" for key in keys))
             case Served(rings):
                 pipeline.hset(scripts.RINGS, mapping={key: str(last) for key, last in rings.items()})
             case _:
@@ -374,7 +381,7 @@ class RedisState(MemoryState):
                     self._probed[credential, model] = until
                 case Bound(key, credential, until):
                     super().bind(key, credential, now, until - now)
-                case Unbound(credential):
+                case Unbound(credential, _):
                     super().unbind(credential)
                 case Weighed(key, weights, chosen):
                     self._add_weighted(key, weights, chosen)
@@ -428,8 +435,9 @@ class RedisState(MemoryState):
             self._bindings[key] = held
 
     def unbind(self, credential_id: int) -> None:
+        keys = tuple(self._bound.get(credential_id, ()))
         super().unbind(credential_id)
-        self._note(Unbound(credential_id))
+        self._note(Unbound(credential_id, keys))
 
     # --- limits -----------------------------------------------------------------------------
 

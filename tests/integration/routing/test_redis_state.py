@@ -135,6 +135,8 @@ async def test_a_conversation_is_bound_in_all_processes_and_let_go_in_all(server
             assert late.binding("claude:s", now) == 7
         other.unbind(7)
         await until(lambda: one.binding("claude:s", now) is None)
+        async with processes(server, 1) as (late,):
+            assert late.binding("claude:s", now) is None
 
 
 async def test_a_probe_is_sent_by_one_process(server):

@@ -63,3 +63,17 @@ def test_a_log_level_is_read_in_any_case_and_checked(env):
     env.ENVIRON["LEVEL"] = "loud"
     with pytest.raises(SystemExit, match="must be DEBUG, INFO"):
         env.log_level("LEVEL", default="INFO")
+
+
+@pytest.mark.parametrize("url", ["redis://h", "rediss://:secret@h:6380/1", "unix:///run/redis.sock", ""])
+def test_a_redis_may_be_named_in_three_ways_or_not_at_all(env, url):
+    env.ENVIRON["X"] = url
+    assert env.redis("X") == url
+
+
+@pytest.mark.parametrize("url", ["localhost:6379", "http://h", "redis://", "secret-word"])
+def test_what_names_no_redis_is_refused_without_being_shown(env, url):
+    env.ENVIRON["X"] = url
+    with pytest.raises(SystemExit, match=r"X must be a URL that begins with redis://") as caught:
+        env.redis("X")
+    assert "secret" not in str(caught.value)
