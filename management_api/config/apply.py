@@ -321,6 +321,9 @@ class _Import(Application):
         if not self._prune:
             return
         for provider in Provider.objects.exclude(pk__in=kept):
+            if provider.credentials.filter(kind="oauth").exists():
+                self._note(provider.key, "is not in the file; it stays, for its logins")
+                continue
             provider.delete()
             self._changes.deleted += 1
 

@@ -146,6 +146,8 @@ def credential_values(
         "options": _credential_options(credential),
         "origin_key": credential.origin_key,
     }
+    if credential.channel and not credential.label:
+        del values["label"]  # then it is the account's name, which the login knows
     return values if owned else values | _carried(credential, provider, values)
 
 

@@ -2,7 +2,8 @@
 
 Providers are written in the ``providers:`` map, with every column that has not its default. Secrets are left
 out, or written as ``${NAME}`` or sealed with the gateway's own keys. Client keys are known by their digest
-alone, which only a gateway with the same ``CLIPROXY_CLIENT_KEY_PEPPER`` understands. Logins are left out.
+alone, which only a gateway with the same ``CLIPROXY_CLIENT_KEY_PEPPER`` understands. Of logins, those that a
+token file feeds are named by it; the others are left out.
 """
 
 from __future__ import annotations
@@ -213,7 +214,8 @@ class _Export:
         name = f"{row.key}_API_KEY"
         credentials = [
             self._credential(credential, name)
-            for credential in row.credentials.exclude(kind="oauth").order_by("id")
+            for credential in row.credentials.order_by("id")
+            if credential.kind != "oauth" or credential.options.get("token-file")
         ]
         said = {
             "key": row.key,
@@ -240,11 +242,13 @@ class _Export:
         }
 
     def _credential(self, row: Credential, name: str) -> Yaml:
-        secret = self._secret(row.secret_token, name)
+        is_login = row.kind == "oauth"
+        secret = "" if is_login else self._secret(row.secret_token, name)
         said = {
             "api_key": secret,
-            "fingerprint": "" if secret else row.fingerprint,
-            "label": row.label,
+            "fingerprint": "" if secret or is_login else row.fingerprint,
+            "channel": row.channel,
+            "label": "" if is_login else row.label,
             "base_url": row.base_url,
             "prefix": row.prefix,
             "headers": self._headers(row.headers_token, name),

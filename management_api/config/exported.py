@@ -30,6 +30,7 @@ def _credential(item: Fields) -> CredentialConfig:
         line=item.line,
         api_key=api_key,
         fingerprint="" if api_key else item.text("fingerprint", limit=64),
+        channel="" if api_key else item.text("channel", limit=64),
         label=item.text("label", limit=100),
         base_url=parts.address(item, "base_url"),
         prefix=parts.prefix(item),
@@ -48,7 +49,7 @@ def _credential(item: Fields) -> CredentialConfig:
         models=aliases(item),
         excluded_models=parts.patterns(item, "excluded_models"),
     )
-    item.skip("fingerprint")
+    item.skip("fingerprint", "channel")
     item.finish()
     return found
 

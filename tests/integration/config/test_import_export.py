@@ -84,7 +84,8 @@ providers:
     features: {streaming: true, vision: false}
     limits: {requests_per_minute: 60, max_tokens_per_request: 1000}
     cooldown: {enabled: true, initial_seconds: 2, max_seconds: 8}
-  kiro: {type: kiro, auth_type: oauth_device_flow}
+  copilot: {type: copilot, auth_type: oauth_device_flow}
+kiro: [{token-file: "~/kiro.json", region: eu-west-1, preferred-endpoint: q}]
 """
 PLAIN_SECRETS = (
     "proxy-pw",
@@ -182,7 +183,7 @@ def test_an_export_without_secrets_makes_nothing_that_could_not_be_called():
     emptied()
     changes = take(exported.text)
     assert any("has no key for it" in note for note in changes.notes)
-    assert {row.kind for row in Credential.objects.all()} == {"none"}
+    assert {row.kind for row in Credential.objects.all()} == {"none", "oauth"}
     assert ClientKey.objects.filter(digest=client_keys.digest("client-1")).exists()
 
 
@@ -228,9 +229,10 @@ def test_prune_deletes_what_the_file_does_not_have_but_no_login():
     take(WHOLE)
     kiro = Provider.objects.get(key="kiro")
     Credential.objects.create(provider=kiro, kind="oauth", channel="kiro", fingerprint="login")
-    take("api-keys: [client-1]\nproviders: {kiro: {type: kiro}}\n", prune=True)
+    changes = take("api-keys: [client-1]\n", prune=True)
+    assert changes.notes == ["kiro is not in the file; it stays, for its logins"]
     assert [row.key for row in Provider.objects.all()] == ["kiro"]
-    assert Credential.objects.get().fingerprint == "login"
+    assert Credential.objects.filter(fingerprint="login").exists()
     assert ClientKey.objects.count() == 1
 
 
