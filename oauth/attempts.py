@@ -81,6 +81,7 @@ def begin(
     state = random.token_hex(16)
     now = timezone.now()
     LoginAttempt.objects.filter(finished_at__lt=now - KEPT).delete()
+    _interrupt(LoginAttempt.objects.filter(status=AttemptStatus.PENDING), now)
     attempt = LoginAttempt.objects.create(
         channel=channel.key,
         method=method,
@@ -184,17 +185,19 @@ def settled(attempt: LoginAttempt) -> LoginAttempt:
     """The row as it is now: a pending one whose process is gone is ended first, as interrupted."""
     if not attempt.is_pending:
         return attempt
-    deadline = timezone.now() - LoginAttempt.LEASE
-    if attempt.alive_at >= deadline:
-        return attempt
-    _end_rows(
-        _pending(attempt.pk).filter(alive_at__lt=deadline),
+    if _interrupt(_pending(attempt.pk), timezone.now()):
+        attempt.refresh_from_db()
+    return attempt
+
+
+def _interrupt(rows: models.QuerySet[LoginAttempt], now: datetime) -> bool:
+    """End those of ``rows`` whose process has not renewed its lease."""
+    return _end_rows(
+        rows.filter(alive_at__lt=now - LoginAttempt.LEASE),
         AttemptStatus.FAILED,
         error_code=INTERRUPTED,
         error="The gateway was restarted while this login was under way. Start it again.",
     )
-    attempt.refresh_from_db()
-    return attempt
 
 
 def find(attempt_id: uuid.UUID) -> LoginAttempt | None:

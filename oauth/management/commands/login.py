@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 import uuid
-import webbrowser
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from django.db import DatabaseError
 
 from oauth import attempts, logins
 from oauth.attempts import Beginner, Delivery, Shown
+from oauth.browser import is_private_by_default, open_page
 from oauth.flows.callback import CallbackUnreadable, read_pasted
 from oauth.flows.channel import Channel, LoginMethod
 from oauth.flows.errors import OAuthError
@@ -51,6 +51,7 @@ LOOKS_EVERY_S = 0.3
 
 class Command(BaseCommand):
     _has_asked = False
+    _is_private = False
     help = "Connect an account of a vendor by logging in, and store its tokens."
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
@@ -71,6 +72,11 @@ class Command(BaseCommand):
         parser.add_argument("--file", help="the credential file of --method import; - reads standard input")
         parser.add_argument(
             "--no-browser", action="store_true", help="print the address instead of opening it"
+        )
+        private = parser.add_mutually_exclusive_group()
+        private.add_argument("--incognito", action="store_true", default=None, help="open a private window")
+        private.add_argument(
+            "--no-incognito", action="store_false", dest="incognito", help="open the usual window"
         )
         parser.add_argument(
             "--oauth-callback-port", type=int, metavar="PORT", help="local port for the vendor's page"
@@ -121,6 +127,8 @@ class Command(BaseCommand):
             )
         except OAuthError as error:
             raise CommandError(error.message, returncode=USAGE) from error
+        is_private = options["incognito"]
+        self._is_private = is_private_by_default() if is_private is None else is_private
         try:
             self._follow(channel, attempt.pk, opens=not options["no_browser"])
         finally:
@@ -205,7 +213,7 @@ class Command(BaseCommand):
                 segno.make(link, micro=False).terminal(out=sys.stdout, compact=True)
             self.stdout.write("Waiting until the access is allowed …")
             if opens:
-                _open(link)
+                open_page(link, private=self._is_private)
             return float("inf")
         if attempt.step == AttemptStep.PAGE:
             self.stdout.write(f"\nOpen   {shown.page_url}\n")
@@ -223,7 +231,7 @@ class Command(BaseCommand):
                 )
             self.stdout.write("Waiting for the vendor's page to come back …")
             if opens:
-                _open(shown.page_url)
+                open_page(shown.page_url, private=self._is_private)
             return time.monotonic() + (0.0 if shown.port_trouble else ASKS_AFTER_S)
         return float("inf")
 
@@ -286,8 +294,3 @@ def _method(channel: Channel, options: dict[str, Any]) -> LoginMethod:
     if options["file"] and not method.fields:
         raise CommandError(f"{method.key!r} takes no file.", returncode=USAGE)
     return method
-
-
-def _open(link: str) -> None:
-    """Best effort: a machine without a browser shows the address, which is what counts."""
-    threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
