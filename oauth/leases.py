@@ -156,6 +156,11 @@ def postpone(held: Held, message: str, retry_after_s: float | None, now: datetim
     return due_at
 
 
+def put_off(credential_id: int, until: datetime | None) -> None:
+    """Nothing can be tried: not before ``until``, or never by itself."""
+    OAuthToken.objects.filter(credential_id=credential_id).update(next_refresh_at=until)
+
+
 def expire(now: datetime) -> int:
     """Logins that nothing renews: said in time that they end, and when they have. Returns how many ended."""
     unrenewed = OAuthToken.objects.filter(next_refresh_at=None, expires_at__isnull=False)

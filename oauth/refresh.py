@@ -42,6 +42,8 @@ WAIT_FOR_OTHERS_S = 25.0
 LOOK_AGAIN_S = 0.1
 EXPIRE_EVERY = timedelta(minutes=1)
 PRUNE_EVERY = timedelta(hours=1)
+UNREADABLE_FOR = timedelta(minutes=5)
+"""Until a login whose encryption key is missing is looked at again."""
 EARLY_S = 5.0
 """A token that ends while the call is on its way counts as ended."""
 COMMIT_TRIES_S = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0)
@@ -129,9 +131,12 @@ class Refresher:
                 logger.warning("logins wait for the database: %s", error)
                 begun = []
             if begun:  # there may be more that are due than may be refreshed at once
-                await asyncio.wait(begun, timeout=self._interval_s, return_when=asyncio.FIRST_COMPLETED)
-            else:
-                await self._sleep(self._interval_s)
+                done, _ = await asyncio.wait(
+                    begun, timeout=self._interval_s, return_when=asyncio.FIRST_COMPLETED
+                )
+                if any(not task.cancelled() and task.exception() is None for task in done):
+                    continue
+            await self._sleep(self._interval_s)
 
     async def _expire(self) -> None:
         now = self._now()
@@ -200,6 +205,8 @@ class Refresher:
             held = await self._read(credential_id)
             if held.version > seen_version and held.grant.access_token:
                 return fresh_of(held.version, held.grant)
+            if not held.channel.can_refresh(held.grant):
+                await self._in_database(lambda: leases.put_off(credential_id, None))
             self._check(held)
             if not held.is_leased:
                 mine = await self._claimed(held)
@@ -224,6 +231,7 @@ class Refresher:
         try:
             held = await self._in_database(lambda: leases.read(credential_id, now))
         except SecretsError as error:
+            await self._in_database(lambda: leases.put_off(credential_id, now + UNREADABLE_FOR))
             raise RefreshUnavailable(str(error)) from error
         if held is None:
             raise RefreshRejected("This credential has no login any more.")

@@ -289,3 +289,21 @@ async def test_a_test_of_a_login_that_has_ended_renews_it_first(vendor: FakeVend
     result = await sync_to_async(probe_and_record, thread_sensitive=False)(credential)
     assert result.ok, result.message
     assert vendor.asked[-1].headers["authorization"] == "Bearer access-1"
+
+
+async def test_a_login_that_cannot_be_opened_is_put_off(refresher: Refresher, vendor: FakeVendor):
+    await login()
+    await sync_to_async(OAuthToken.objects.update)(grant_token="00000000:gAAAAnonsense")
+    (error,) = await done(refresher)
+    assert isinstance(error, RefreshUnavailable)
+    assert await done(refresher) == []
+    assert vendor.asked == []
+
+
+async def test_what_can_no_longer_be_refreshed_is_not_tried_again(refresher: Refresher, vendor: FakeVendor):
+    await login(refresh="")
+    await sync_to_async(OAuthToken.objects.update)(next_refresh_at=timezone.now())
+    (error,) = await done(refresher)
+    assert isinstance(error, RefreshRejected)
+    assert await done(refresher) == []
+    assert vendor.asked == []
