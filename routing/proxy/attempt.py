@@ -22,6 +22,7 @@ from providers.translation.model import (
     Usage,
 )
 from providers.translation.names import IDENTITY
+from providers.translation.passthrough import split_events
 from providers.translation.registry import CODECS, FRAMINGS, PASSTHROUGHS, UPSTREAM_CODECS
 from providers.translation.sse import SseReader
 from providers.upstream.client import MAX_ANSWER_BYTES, UpstreamClient, UpstreamResponse
@@ -339,7 +340,14 @@ class Attempt:
         if b'"error"' in first[:400] and (body := passthrough.leading_error(first)):
             raise self._reported(body)
         watch = passthrough.watch(parsed, parsed.model if self._candidate.force_mapping else None)
-        return PassingStream(response, chunks, first, watch)
+        return PassingStream(response, chunks, first, watch, self._failure_in)
+
+    def _failure_in(self, events: bytes) -> UpstreamRefused | None:
+        """The failure with which a passing stream ended, if the last of ``events`` tells of it."""
+        for event in reversed(split_events(events)):
+            if body := PASSTHROUGHS[self._format].leading_error(event):
+                return self._reported(body)
+        return None
 
     async def _unstreamed(self, response: UpstreamResponse) -> Delivery:
         """The upstream answered a stream request with something else: a stream in another framing, a whole

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 from providers.adapters.base import Operation
 from providers.adapters.registry import adapter_for
-from providers.errors import UpstreamRefused
+from providers.errors import UpstreamError, UpstreamRefused
 from providers.translation.codecs.openai.completions import (
     DONE,
     Completion,
@@ -141,6 +141,7 @@ class JoinedStreams:
         self.usage: Usage | None = None
         self.is_final = False
         self.has_failed = False
+        self.failure: UpstreamError | None = None
         self._completion = completion
         self._deliveries = deliveries
         self._current = deliveries[0]
@@ -155,6 +156,7 @@ class JoinedStreams:
             if rest := stream.close():
                 yield rest
             self.has_failed = self.has_failed or delivery.has_failed
+            self.failure = self.failure or delivery.failure
         self.usage = added([delivery.usage for delivery in self._deliveries])
         self.is_final = True
         yield DONE

@@ -62,6 +62,8 @@ class Delivery(Protocol):
     is_final: bool
     has_failed: bool
     """The upstream told the client of a failure itself, inside the stream."""
+    failure: UpstreamError | None
+    """That failure as the adapter reads it, where it can be read."""
 
     def pieces(self) -> AsyncIterator[bytes]:
         """Bytes for the client, the first at once. Raises UpstreamError when the stream breaks."""
@@ -80,24 +82,28 @@ class PassingStream:
         chunks: AsyncIterator[bytes],
         first: bytes,
         watch: StreamWatch,
+        failure_in: Callable[[bytes], UpstreamError | None],
     ) -> None:
         self.content_type = watch.content_type
         self.usage: Usage | None = None
         self.is_final = False
         self.has_failed = False
+        self.failure: UpstreamError | None = None
         self._response = response
         self._chunks = chunks
         self._first = first
         self._watch = watch
+        self._failure_in = failure_in
 
     async def pieces(self) -> AsyncIterator[bytes]:
         watch = self._watch
-        chunk = self._first
+        chunk, before = self._first, b""
         while True:
             piece = watch.feed(chunk)
             if watch.is_done:
                 self.usage, self.is_final = watch.usage, True
                 self.has_failed = watch.has_failed
+                self.failure = self._failure_in(before + chunk) if watch.has_failed else None
                 yield piece + watch.flush()
                 await drain(self._chunks)
                 return
@@ -106,7 +112,7 @@ class PassingStream:
             following = await anext(self._chunks, None)
             if following is None:
                 break
-            chunk = following
+            before, chunk = chunk, following
         rest = watch.flush()
         self.usage = watch.usage
         if not watch.is_complete:
@@ -138,6 +144,7 @@ class TranslatedStream:
         self.usage: Usage | None = None
         self.is_final = False
         self.has_failed = False
+        self.failure: UpstreamError | None = None
         self._response = response
         self._chunks = chunks
         self._reader = reader or SseReader()
@@ -219,6 +226,7 @@ class UnfoldedStream:
         self.usage = answer.usage
         self.is_final = False
         self.has_failed = False
+        self.failure: UpstreamError | None = None
         self._upstream = upstream
         self._answer = answer
         self._encoder = encoder

@@ -360,6 +360,8 @@ class Exchange:
                 async for piece in pieces:
                     if delivery.is_final:
                         record.usage = delivery.usage
+                        if delivery.failure is not None:
+                            self._note_cut(delivery.failure)
                         self._finish(200, "cut" if delivery.has_failed else "ok")
                         await send({"type": "http.response.body", "body": piece})
                     else:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 
-from providers.errors import UpstreamProtocolError
+from providers.errors import UpstreamError, UpstreamProtocolError
 from providers.translation.model import ErrorInfo, Usage
 from providers.translation.sse import SseReader
 from routing.proxy.delivery import Delivery
@@ -123,6 +123,7 @@ class KeptStream:
         self.usage: Usage | None = None
         self.is_final = False
         self.has_failed = False
+        self.failure: UpstreamError | None = None
         self._delivery = delivery
         self._listener = listener
         self._keep = keep
@@ -136,6 +137,7 @@ class KeptStream:
                 if listener.response is not None and not delivery.has_failed:
                     await self._keep(listener.response)
                 self.usage, self.has_failed = delivery.usage, delivery.has_failed
+                self.failure = delivery.failure
                 self.is_final = True
             yield piece
 

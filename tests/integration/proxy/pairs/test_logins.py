@@ -134,6 +134,20 @@ async def test_a_limit_told_inside_the_stream_rests_the_account(client, upstream
     assert rest.until - rest.since == pytest.approx(7200, abs=5)
 
 
+async def test_a_limit_told_to_a_passing_client_rests_the_account_too(upstream, proxy, codex):
+    created = {"type": "response.created", "response": {"id": "resp_1", "status": "in_progress"}}
+    failed = {"type": "response.failed", "response": {"status": "failed", "error": limit_reached()}}
+    upstream.then(streams(sse(created, "response.created"), sse(failed, "response.failed")))
+    body = {"model": "m", "input": "Hi", "stream": True}
+    headers = {"authorization": "Bearer cpx-test-key-of-alice"}
+    answer = await proxy.http.post(f"{proxy.url}/v1/responses", json=body, headers=headers)
+    assert "usage_limit_reached" in answer.text
+    rest = proxy.state.cooldown(codex.id, "another-model", proxy.gateway.clock())
+    assert rest is not None
+    assert rest.until - rest.since == pytest.approx(7200, abs=5)
+    assert proxy.line.outcome == "cut"
+
+
 async def test_the_last_event_has_the_output_that_the_backend_left_out(upstream, proxy, codex):
     pieces = STREAM[Format.RESPONSES](HELLO)
     *before, last = pieces

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from providers.errors import UpstreamError
 from providers.translation.model import Usage
 from routing.proxy.kept_stream import HeadListener, KeptStream, WholeListener
 
@@ -82,6 +83,7 @@ class Played:
     usage: Usage | None = None
     is_final = False
     has_failed = False
+    failure: UpstreamError | None = None
 
     def __init__(self, pieces):
         self._pieces = pieces
