@@ -33,6 +33,8 @@ MODELS = {
     "gemini": "gemini-3-pro-preview",
 }
 _ERRAND = re.compile(r"Write the word (MARK-\w+) into the file (\S+) and read it back")
+_PAIR = re.compile(r"Write the word (MARK-\w+) into (\S+) and, at the same time, (MARK-\w+) into (\S+)\.")
+_PICTURE = re.compile(r"Look at the picture (\S+) of (MARK-\w+)\.")
 _MARK = re.compile(r"MARK-\w+")
 _SLOW = "Count slowly"
 PLAIN = "A plain answer."
@@ -85,6 +87,17 @@ def errand(mark: str, path: Path) -> str:
     return f"Write the word {mark} into the file {path} and read it back. Then tell me what it says."
 
 
+def pair_errand(marks: tuple[str, str], paths: tuple[Path, Path]) -> str:
+    """Two files in one turn: the model calls twice at once, and waits for both results."""
+    (first, second), (one, other) = marks, paths
+    return f"Write the word {first} into {one} and, at the same time, {second} into {other}."
+
+
+def picture_errand(mark: str, path: Path) -> str:
+    """The model reads the picture with a tool, unless the client sent it along, and says that it saw it."""
+    return f"Look at the picture {path} of {mark}."
+
+
 @dataclass
 class Call:
     method: str
@@ -104,6 +117,10 @@ def fitting(arguments: Any, schema: Any) -> Any:
 
 def next_turn(asked: Asked) -> Turn:
     """The model's side of the errand."""
+    if (pair := _PAIR.search(asked.prompt)) is not None:
+        return _pair_turn(asked, *pair.groups())
+    if (picture := _PICTURE.search(asked.prompt)) is not None:
+        return _picture_turn(asked, *picture.groups())
     told = _ERRAND.search(asked.prompt)
     number = len(asked.results)
     if told is None or not asked.tools:
@@ -124,6 +141,35 @@ def next_turn(asked: Asked) -> Turn:
         asked.problems.append(f"the tool's result holds no mark: {asked.results!r:.400}")
         return Turn(number, "The file says nothing.")
     return Turn(number, f"The file says {found[0]}.", reasons=asked.wants_reasoning)
+
+
+def _pair_turn(asked: Asked, first: str, one: str, second: str, other: str) -> Turn:
+    number = len(asked.results)
+    name = next((tool for tool in WRITERS if tool in asked.tools), "")
+    if not name:
+        return Turn(number, PLAIN, reasons=asked.wants_reasoning)
+    if number == 0:
+        calls = [
+            fitting(WRITERS[name](path, mark), asked.tools[name])
+            for path, mark in ((one, first), (other, second))
+        ]
+        twin = Turn(100, tool=name, arguments=calls[1])
+        return Turn(0, "I write both.", name, calls[0], asked.wants_reasoning, twin)
+    if number != 2:
+        asked.problems.append(f"two calls were made at once, {number} results came back")
+    return Turn(number, f"Both are written: {first} {second}.", reasons=asked.wants_reasoning)
+
+
+def _picture_turn(asked: Asked, path: str, mark: str) -> Turn:
+    number = len(asked.results)
+    if asked.images:
+        return Turn(number, f"I saw the picture of {mark}.", reasons=asked.wants_reasoning)
+    name = next((tool for tool in READERS if tool in asked.tools), "")
+    if number or not name:
+        if name:
+            asked.problems.append("no picture came back")
+        return Turn(number, PLAIN, reasons=asked.wants_reasoning)
+    return Turn(0, "I look.", name, READERS[name](path), asked.wants_reasoning)
 
 
 class ScriptedUpstream:

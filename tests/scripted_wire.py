@@ -37,18 +37,26 @@ class Asked:
     results: list[str]
     wants_reasoning: bool = False
     wants_thread: bool = False
+    images: int = 0
+    """Pictures in the conversation, those in results included."""
     problems: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Turn:
-    """What the model answers: ``text``, and a call when ``tool`` is named."""
+    """What the model answers: ``text``, and a call when ``tool`` is named; ``twin`` holds a second one."""
 
     number: int
     text: str = ""
     tool: str = ""
     arguments: dict[str, Any] | str = field(default_factory=dict)
     reasons: bool = False
+    twin: Turn | None = None
+
+    @property
+    def calls(self) -> list[Turn]:
+        """The turn itself and its twin, as far as they call something."""
+        return [one for one in (self, self.twin) if one is not None and one.tool]
 
     @property
     def call_id(self) -> str:
@@ -99,6 +107,16 @@ def _texts(content: Any) -> str:
     return "\n".join(part["text"] for part in content or [] if isinstance(part.get("text"), str))
 
 
+def _count(value: Any, kind: str) -> int:
+    """How often an object of that ``type``, or with a member of that name, stands anywhere in ``value``."""
+    if isinstance(value, list):
+        return sum(_count(one, kind) for one in value)
+    if not isinstance(value, dict):
+        return 0
+    found = value.get("type") == kind or (kind in value and value.get("type") is None)
+    return int(found) + sum(_count(one, kind) for one in value.values())
+
+
 def _event(data: Any, name: str = "") -> bytes:
     return (f"event: {name}\n" if name else "").encode() + b"data: " + json.dumps(data).encode() + b"\n\n"
 
@@ -121,6 +139,7 @@ def read_openai(body: Any) -> Asked:
         tools={one["name"]: one.get("parameters") for one in (tool[tool["type"]] for tool in tools)},
         prompt="\n".join(_texts(one["content"]) for one in messages if one["role"] == "user"),
         results=[_texts(one["content"]) for one in results],
+        images=_count(messages, "image_url"),
         problems=problems + unanswered(calls, [one["tool_call_id"] for one in results]),
     )
 
@@ -129,18 +148,16 @@ def _openai_usage() -> dict[str, Any]:
     return {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
 
 
-def _openai_calls(turn: Turn, arguments: str) -> list[dict[str, Any]]:
-    """The call, a custom one where its arguments are free text."""
-    if not turn.tool:
-        return []
-    kind, name = ("custom", "input") if isinstance(turn.arguments, str) else ("function", "arguments")
-    return [{"id": turn.call_id, "type": kind, kind: {"name": turn.tool, name: arguments}}]
+def _openai_call(call: Turn, arguments: str) -> dict[str, Any]:
+    """A custom call where its arguments are free text."""
+    kind, name = ("custom", "input") if isinstance(call.arguments, str) else ("function", "arguments")
+    return {"id": call.call_id, "type": kind, kind: {"name": call.tool, name: arguments}}
 
 
 def whole_openai(asked: Asked, turn: Turn) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": turn.text or None, "refusal": None}
     if turn.tool:
-        message["tool_calls"] = _openai_calls(turn, turn.arguments_text)
+        message["tool_calls"] = [_openai_call(call, call.arguments_text) for call in turn.calls]
     finish = "tool_calls" if turn.tool else "stop"
     return {
         "id": f"chatcmpl-scripted{turn.number}",
@@ -162,11 +179,12 @@ def stream_openai(asked: Asked, turn: Turn) -> Iterator[bytes]:
     yield chunk({"role": "assistant", "content": ""})
     for word in turn.words:
         yield chunk({"content": word})
-    for call in _openai_calls(turn, ""):
-        yield chunk({"tool_calls": [{"index": 0, **call}]})
-        kind, name = ("custom", "input") if call["type"] == "custom" else ("function", "arguments")
-        for piece in turn.pieces:
-            yield chunk({"tool_calls": [{"index": 0, kind: {name: piece}}]})
+    for index, call in enumerate(turn.calls):
+        yield chunk({"tool_calls": [{"index": index, **_openai_call(call, "")}]})
+    for pieces in zip(*(call.pieces for call in turn.calls), strict=True):  # parallel calls interleave
+        for index, (call, piece) in enumerate(zip(turn.calls, pieces, strict=True)):
+            kind, name = ("custom", "input") if isinstance(call.arguments, str) else ("function", "arguments")
+            yield chunk({"tool_calls": [{"index": index, kind: {name: piece}}]})
     yield chunk({}, "tool_calls" if turn.tool else "stop")
     yield _event({**head, "choices": [], "usage": _openai_usage()})
     yield b"data: [DONE]\n\n"
@@ -200,6 +218,7 @@ def read_responses(body: Any) -> Asked:
         prompt="\n".join(_texts(item.get("content")) for item in items if item.get("role") == "user"),
         results=[_texts(item["output"]) for item in results],
         wants_reasoning=bool(body.get("reasoning")),
+        images=_count(items, "input_image"),
         problems=problems + unanswered(calls, [item["call_id"] for item in results]),
     )
 
@@ -236,29 +255,16 @@ def _responses_output(turn: Turn) -> list[dict[str, Any]]:
                 "content": [part],
             }
         )
-    if isinstance(turn.arguments, str):
-        output.append(
-            {
-                "id": f"ctc_scripted{turn.number}",
-                "type": "custom_tool_call",
-                "status": "completed",
-                "call_id": turn.call_id,
-                "name": turn.tool,
-                "input": turn.arguments,
-            }
-        )
-    elif turn.tool:
-        output.append(
-            {
-                "id": f"fc_scripted{turn.number}",
-                "type": "function_call",
-                "status": "completed",
-                "call_id": turn.call_id,
-                "name": turn.tool,
-                "arguments": turn.arguments_text,
-            }
-        )
-    return output
+    return output + [_responses_call(call) for call in turn.calls]
+
+
+def _responses_call(call: Turn) -> dict[str, Any]:
+    shared = {"status": "completed", "call_id": call.call_id, "name": call.tool}
+    if isinstance(call.arguments, str):
+        head = {"id": f"ctc_scripted{call.number}", "type": "custom_tool_call"}
+        return {**head, **shared, "input": call.arguments}
+    head = {"id": f"fc_scripted{call.number}", "type": "function_call"}
+    return {**head, **shared, "arguments": call.arguments_text}
 
 
 def whole_responses(asked: Asked, turn: Turn) -> dict[str, Any]:
@@ -296,7 +302,8 @@ def stream_responses(asked: Asked, turn: Turn) -> Iterator[bytes]:
         {"type": "response.in_progress", "response": begun},
     ]
     for index, item in enumerate(whole["output"]):
-        events += _responses_item(turn, index, item)
+        said = next((call for call in turn.calls if call.call_id == item.get("call_id")), turn)
+        events += _responses_item(said, index, item)
     events.append({"type": "response.completed", "response": whole})
     for number, event in enumerate(events):
         yield _event({**event, "sequence_number": number}, event["type"])
@@ -379,6 +386,7 @@ def read_claude(body: Any) -> Asked:
         results=[_texts(block.get("content")) for block in results],
         wants_reasoning=kind in ("enabled", "adaptive"),
         wants_thread=body.get("thread") is not None,
+        images=_count(messages, "image"),
         problems=problems + unanswered(calls, [block["tool_use_id"] for block in results]),
     )
 
@@ -394,9 +402,9 @@ def _claude_blocks(turn: Turn) -> list[dict[str, Any]]:
         blocks.append({"type": "thinking", "thinking": "Thinking.", "signature": SIGNATURE})
     if turn.text:
         blocks.append({"type": "text", "text": turn.text, "citations": None})
-    if turn.tool:
-        use = {"type": "tool_use", "id": f"toolu_scripted{turn.number}", "name": turn.tool}
-        blocks.append({**use, "input": turn.arguments})
+    for call in turn.calls:
+        use = {"type": "tool_use", "id": f"toolu_scripted{call.number}", "name": call.tool}
+        blocks.append({**use, "input": call.arguments})
     return blocks
 
 
@@ -435,7 +443,8 @@ def stream_claude(asked: Asked, turn: Turn) -> Iterator[bytes]:
                 deltas = [{"type": "text_delta", "text": word} for word in turn.words]
             case _:
                 empty = {**block, "input": {}}
-                deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in turn.pieces]
+                said = next(call for call in turn.calls if block["id"] == f"toolu_scripted{call.number}")
+                deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in said.pieces]
         yield event("content_block_start", index=index, content_block=empty)
         for delta in deltas:
             yield event("content_block_delta", index=index, delta=delta)
@@ -454,7 +463,12 @@ def read_gemini(body: Any, model: str, streams: bool) -> Asked:
     problems += against(list[gemini_types.Tool], tools, "tools")
     parts = [part for content in contents for part in content.get("parts") or []]
     called = [part for part in parts if "functionCall" in part]
-    for part in called:
+    firsts = [
+        next(part for part in content["parts"] if "functionCall" in part)
+        for content in contents
+        if any("functionCall" in part for part in content.get("parts") or [])
+    ]
+    for part in firsts:
         signature = part.get("thoughtSignature")
         if signature != SIGNATURE and signature not in UNSIGNED_BY_GEMINI:
             problems.append(f"the function call lacks its thoughtSignature: {json.dumps(part)[:200]}")
@@ -466,6 +480,7 @@ def read_gemini(body: Any, model: str, streams: bool) -> Asked:
         tools={one["name"]: one.get("parametersJsonSchema", one.get("parameters")) for one in declared},
         prompt="\n".join(_texts(one["parts"]) for one in contents if one.get("role") == "user"),
         results=["\n".join(str(value) for value in one["response"].values()) for one in results],
+        images=_count(contents, "inlineData"),
         problems=problems
         + unanswered([part["functionCall"]["name"] for part in called], [one["name"] for one in results]),
     )
@@ -485,8 +500,13 @@ def _gemini_answer(asked: Asked, parts: list[dict[str, Any]], finish: str | None
 
 
 def _gemini_call(turn: Turn) -> list[dict[str, Any]]:
-    call = {"name": turn.tool, "args": turn.arguments}
-    return [{"functionCall": call, "thoughtSignature": SIGNATURE}] if turn.tool else []
+    """The calls; of parallel ones only the first is signed."""
+    parts: list[dict[str, Any]] = [
+        {"functionCall": {"name": call.tool, "args": call.arguments}} for call in turn.calls
+    ]
+    return [
+        {**part, "thoughtSignature": SIGNATURE} if place == 0 else part for place, part in enumerate(parts)
+    ]
 
 
 def whole_gemini(asked: Asked, turn: Turn) -> dict[str, Any]:

@@ -60,6 +60,8 @@ class Errand:
     prompt: str
     home: Path
     folder: Path
+    picture: Path | None = None
+    """A picture that is sent along with the prompt, by those clients that can."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,8 @@ def codex(errand: Errand, websockets: bool = False) -> Outcome:
     (settings / "config.toml").write_text(config, encoding="utf-8")
     command = ["node", str(PACKAGES["codex"]), "exec", "--skip-git-repo-check"]
     command += ["--dangerously-bypass-approvals-and-sandbox", errand.prompt]
+    if errand.picture is not None:
+        command += ["-i", str(errand.picture)]
     return run(errand, command, {"GATEWAY_KEY": errand.key, "CODEX_HOME": str(settings)})
 
 
@@ -121,7 +125,8 @@ def gemini_cli(errand: Errand) -> Outcome:
     settings = errand.home / ".gemini"
     settings.mkdir()
     (settings / "settings.json").write_text(json.dumps(GEMINI_SETTINGS), encoding="utf-8")
-    command = ["node", str(PACKAGES["gemini-cli"]), "--yolo", "-m", errand.model, "-p", errand.prompt]
+    prompt = errand.prompt if errand.picture is None else f"{errand.prompt} @{errand.picture.name}"
+    command = ["node", str(PACKAGES["gemini-cli"]), "--yolo", "-m", errand.model, "-p", prompt]
     return run(
         errand,
         command,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,18 @@ from tests.integration.clients.command_lines import CLIENTS, Errand, codex
 from tests.integration.clients.conftest import FAMILIAR, STRANGE
 from tests.processes import Gateway
 from tests.requirements import requires
-from tests.scripted_upstream import FORMATS, ScriptedUpstream, errand, new_mark
+from tests.scripted_upstream import (
+    FORMATS,
+    ScriptedUpstream,
+    errand,
+    new_mark,
+    pair_errand,
+    picture_errand,
+)
+
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 
 @pytest.fixture
@@ -22,11 +35,11 @@ def mark() -> str:
 def errand_of(scripted_gateway: Gateway, tmp_path: Path, mark: str):
     """Makes the errand for one model, in fresh folders."""
 
-    def make(model: str) -> Errand:
+    def make(model: str, prompt: str = "") -> Errand:
         home, folder = tmp_path / "home", tmp_path / "work"
         home.mkdir()
-        folder.mkdir()
-        prompt = errand(mark, folder / "made.txt")
+        folder.mkdir(exist_ok=True)
+        prompt = prompt or errand(mark, folder / "made.txt")
         return Errand(scripted_gateway.url, scripted_gateway.key, model, prompt, home, folder)
 
     return make
@@ -64,4 +77,38 @@ def test_codex_talks_over_a_websocket(upstream, scripted, mark, errand_of):
     assert f"The file says {mark}." in outcome.output, told
     assert outcome.code == 0, told
     assert "falling back" not in outcome.log.lower(), told
+    assert [problem for call in scripted.about(mark) for problem in call.problems] == [], told
+
+
+@pytest.mark.parametrize(
+    ("client", "upstream"), [("claude-code", "openai"), ("codex", "claude"), ("gemini-cli", "responses")]
+)
+def test_a_client_calls_two_tools_at_once(client, upstream, scripted, mark, errand_of, tmp_path):
+    requires(client)
+    marks, folder = (mark, new_mark()), tmp_path / "work"
+    paths = (folder / "one.txt", folder / "other.txt")
+    one = errand_of(f"{STRANGE}-{upstream}", pair_errand(marks, paths))
+    outcome = CLIENTS[client](one)
+    told = f"{outcome}\n{conversation(scripted, mark)}"
+    assert [path.read_text(encoding="utf-8").strip() for path in paths if path.exists()] == list(marks), told
+    assert f"Both are written: {marks[0]} {marks[1]}." in outcome.output, told
+    assert outcome.code == 0, told
+    assert [problem for call in scripted.about(mark) for problem in call.problems] == [], told
+
+
+@pytest.mark.parametrize(
+    ("client", "upstream"), [("claude-code", "gemini"), ("codex", "openai"), ("gemini-cli", "claude")]
+)
+def test_a_client_shows_a_picture(client, upstream, scripted, mark, errand_of, tmp_path):
+    requires(client)
+    folder = tmp_path / "work"
+    folder.mkdir()
+    picture = folder / "picture.png"
+    picture.write_bytes(PIXEL)
+    one = errand_of(f"{STRANGE}-{upstream}", picture_errand(mark, picture))
+    # Claude Code has no option for it: the model reads the file, and the tool's result holds the picture.
+    outcome = CLIENTS[client](one if client == "claude-code" else replace(one, picture=picture))
+    told = f"{outcome}\n{conversation(scripted, mark)}"
+    assert f"I saw the picture of {mark}." in outcome.output, told
+    assert outcome.code == 0, told
     assert [problem for call in scripted.about(mark) for problem in call.problems] == [], told
