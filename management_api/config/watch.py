@@ -32,8 +32,8 @@ logger = logging.getLogger(__name__)
 
 QUIET_MS = 150
 """A change counts once nothing more has happened for so long: editors write in several steps."""
-BUSY_MS = 1500
-"""In a folder that is never quiet, the file is looked at this often."""
+BUSY_MS = 400
+"""In a folder that is never quiet, the file is looked at this often: a change is in force within a second."""
 LOOK_INTERVAL_S = 1.0
 """The file is read this often in any case, so that neither a file system that reports nothing nor a change
 made before the watch began is missed for long. Reading and hashing a usual file takes well under 1 ms."""
