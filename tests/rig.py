@@ -13,12 +13,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import aiohttp
 import httpx
 
 from providers.upstream.client import UpstreamClient
 from providers.upstream.pools import Pools
 from providers.upstream.timeouts import Timeouts
+from providers.upstream.transport import DroppedWhileNew
 from providers.values import CredentialEntry
 from routing.core.explain import Explanation, explain
 from routing.core.query import RouteQuery
@@ -116,7 +116,7 @@ class ScriptedUpstream(httpx.AsyncBaseTransport):
         if isinstance(answer, Refuses):
             raise httpx.ConnectError("connection refused")
         if isinstance(answer, Drops):
-            raise httpx.ReadError("closed") from _disconnected()
+            raise DroppedWhileNew("closed")
         if isinstance(answer, int):
             answer = Says(answer, b"" if answer == OK else error(f"status {answer}"))
         if answer.status == OK and not answer.body and not answer.pieces and not answer.breaks:
@@ -127,10 +127,6 @@ class ScriptedUpstream(httpx.AsyncBaseTransport):
             return httpx.Response(answer.status, headers=headers, stream=stream)
         headers = {"content-type": "application/json", **answer.headers}
         return httpx.Response(answer.status, headers=headers, stream=_Pieces((answer.body,), breaks=False))
-
-
-def _disconnected() -> BaseException:
-    return aiohttp.ServerDisconnectedError()
 
 
 class _ScriptedPools(Pools):

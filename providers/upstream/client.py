@@ -29,7 +29,7 @@ from providers.upstream.pools import Pools, check_host
 from providers.upstream.relay import GONE, RelaySession
 from providers.upstream.sockets import HandshakeRefused, UpstreamSocket
 from providers.upstream.timeouts import Timeouts
-from providers.upstream.transport import Transport
+from providers.upstream.transport import DroppedWhileNew, Transport
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 """A whole answer held in memory: images in base64 are tens of MB, more is a broken upstream."""
@@ -258,7 +258,10 @@ def _causes(error: BaseException) -> list[BaseException]:
 def _was_stale(error: BaseException) -> bool:
     """A kept-alive connection that the upstream had closed meanwhile: nothing was answered, so the same
     request may go out once more on a new connection."""
-    return any(isinstance(cause, aiohttp.ServerDisconnectedError) for cause in _causes(error))
+    causes = _causes(error)
+    if any(isinstance(cause, DroppedWhileNew) for cause in causes):
+        return False
+    return any(isinstance(cause, aiohttp.ServerDisconnectedError) for cause in causes)
 
 
 def _was_reset(error: BaseException) -> bool:

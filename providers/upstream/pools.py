@@ -22,7 +22,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from providers.adapters import addresses
 from providers.adapters.addresses import is_forbidden_address
 from providers.errors import UpstreamUnreachable
-from providers.upstream.transport import Transport
+from providers.upstream.transport import Transport, reuse_trace
 
 KEEPALIVE_S = 75.0
 MAX_HEADER_BYTES = 64 * 1024
@@ -137,6 +137,7 @@ class Pools:
     def _session(self, connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=connector,
+            trace_configs=[reuse_trace()],
             cookie_jar=aiohttp.DummyCookieJar(),
             max_line_size=MAX_HEADER_BYTES,
             max_field_size=MAX_HEADER_BYTES,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import functools
+from types import SimpleNamespace
 
 import aiohttp
 import httpx
@@ -19,6 +20,26 @@ from yarl import URL
 
 from providers.errors import UpstreamUnreachable
 from providers.upstream.sockets import HEARTBEAT_S, MAX_MESSAGE_BYTES, UpstreamSocket
+
+
+class DroppedWhileNew(aiohttp.ServerDisconnectedError):
+    """A connection made for this request was closed without an answer: nothing was stale, and the upstream
+    may have acted on the request."""
+
+
+async def _note_reuse(
+    session: aiohttp.ClientSession,
+    context: SimpleNamespace,
+    params: aiohttp.TraceConnectionReuseconnParams,
+) -> None:
+    context.trace_request_ctx["is_reused"] = True
+
+
+def reuse_trace() -> aiohttp.TraceConfig:
+    """For sessions of ``Transport``: tells it which requests went out on a kept-alive connection."""
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_reuseconn.append(_note_reuse)
+    return trace
 
 
 class Transport(AiohttpTransport):  # type: ignore[misc]  # the library ships no types
@@ -48,6 +69,7 @@ class Transport(AiohttpTransport):  # type: ignore[misc]  # the library ships no
         else:
             body = request.stream
             request.headers.pop("transfer-encoding", None)  # httpx's; aiohttp sets its own
+        way: dict[str, bool] = {}
         try:
             response = await self.client.request(
                 request.method,
@@ -60,7 +82,12 @@ class Transport(AiohttpTransport):  # type: ignore[misc]  # the library ships no
                 timeout=_timeout(limits["connect"]),
                 proxy=self._proxy,
                 proxy_headers=self._proxy_headers,
+                trace_request_ctx=way,
             )
+        except aiohttp.ServerDisconnectedError as error:
+            if way.get("is_reused"):
+                raise
+            raise DroppedWhileNew(error.message) from error
         except UnicodeEncodeError as error:
             raise UpstreamUnreachable("a header of the request cannot be sent") from error
         return httpx.Response(

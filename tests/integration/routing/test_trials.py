@@ -205,9 +205,10 @@ async def test_a_whole_answer_is_not_begun_anew():
 # --- what rests, and what does not ----------------------------------------------------------------------
 
 
-async def test_a_dropped_connection_rests_nobody_and_no_round_follows():
+@pytest.mark.parametrize("drops", [Drops(), Says(200, breaks=True)])
+async def test_a_dropped_connection_rests_nobody_and_no_round_follows(drops):
     rig = rig_of("A")
-    rig.script("A", Says(200, breaks=True))
+    rig.script("A", drops)
     assert (await rig.ask()).status == 502
     assert (rig.calls, rig.rests("A"), rig.waits) == ("A", None, [])
 
