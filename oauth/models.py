@@ -196,7 +196,7 @@ class LoginAttempt(models.Model):
     emptied when the attempt ends.
     """
 
-    LEASE = timedelta(seconds=20)
+    LEASE = timedelta(seconds=30)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     channel = models.CharField(max_length=64)

@@ -60,6 +60,7 @@ function show(html) {
   const title = document.getElementById("title");
   if (status !== before.status) {
     title.focus();
+    document.title = `${title.textContent} · Gateway`;
     spoken.textContent = panel().querySelector(".result")?.innerText ?? title.textContent;
   } else if (step !== before.step) {
     spoken.textContent = panel().querySelector(".steps p, .waiting")?.innerText ?? "";
