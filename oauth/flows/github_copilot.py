@@ -227,11 +227,15 @@ def github_get(url: str, token: str, settings: Mapping[str, str]) -> HttpCall:
 
 
 def is_api_host(url: str, settings: Mapping[str, str]) -> bool:
-    """Whether Copilot's token may be sent there: https below a known domain, or what the operator named."""
+    """Whether Copilot's token may be sent there: https below a known domain, a host that the operator named,
+    or that of the operator's own token address."""
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
     allowed = [name.strip().lower() for name in settings["api_hosts"].split(",") if name.strip()]
-    if settings.get("api_hosts") != GitHubCopilot.defaults["api_hosts"] and host in allowed:
+    named = allowed if settings["api_hosts"] != GitHubCopilot.defaults["api_hosts"] else []
+    if settings["copilot_token_url"] != GitHubCopilot.defaults["copilot_token_url"]:
+        named = [*named, (urlsplit(settings["copilot_token_url"]).hostname or "").lower()]
+    if host and host in named:
         return parts.scheme in ("http", "https")
     return parts.scheme == "https" and any(host == name or host.endswith("." + name) for name in allowed)
 

@@ -62,10 +62,12 @@ def test_a_foreign_api_host_is_not_believed():
     minted = (200, MINTED[1] | {"endpoints": {"api": "https://evil.example"}})
     grant = Vendor([USER, minted]).run(COPILOT.login(ask("token", token="gho_1"), SETTINGS))
     assert "api_base" not in grant.account
-    mine = SETTINGS | {"api_hosts": "127.0.0.1"}
     minted = (200, MINTED[1] | {"endpoints": {"api": "http://127.0.0.1:9999"}})
-    grant = Vendor([USER, minted]).run(COPILOT.login(ask("token", token="gho_1"), mine))
-    assert grant.account["api_base"] == "http://127.0.0.1:9999"
+    for own in ({"api_hosts": "127.0.0.1"}, {"copilot_token_url": "http://127.0.0.1:8888/token"}):
+        grant = Vendor([USER, minted]).run(COPILOT.login(ask("token", token="gho_1"), SETTINGS | own))
+        assert grant.account["api_base"] == "http://127.0.0.1:9999"
+    grant = Vendor([USER, minted]).run(COPILOT.login(ask("token", token="gho_1"), SETTINGS))
+    assert "api_base" not in grant.account
 
 
 @pytest.mark.parametrize(
