@@ -231,10 +231,14 @@ def pointed_at(built: RoutingTable, url: str) -> tuple[RoutingTable, set[str]]:
     def all_moved(offers):
         return tuple(msgspec.structs.replace(offer, credential=moved(offer.credential)) for offer in offers)
 
+    def listed(offers):
+        """Offers of a model hold their candidates ready; these have to be made anew."""
+        return tuple(msgspec.structs.replace(offer, candidates=()) for offer in all_moved(offers))
+
     moved_table = msgspec.structs.replace(
         built,
         models={
-            name: msgspec.structs.replace(model, offers=all_moved(model.offers))
+            name: msgspec.structs.replace(model, offers=listed(model.offers), tiers=())
             for name, model in built.models.items()
         },
         open_prefixes={prefix: all_moved(offers) for prefix, offers in built.open_prefixes.items()},
