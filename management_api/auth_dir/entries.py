@@ -59,6 +59,8 @@ def channel_of(content: Mapping[str, object], name: str = "") -> Channel:
     kind = wire.text(content, "type").lower()
     if kind == "service_account":
         return BY_KEY["vertex"]
+    if kind == "oauth_device_flow":
+        return _by_token(content)
     if kind:
         try:
             return channel_for(kind)
@@ -81,6 +83,22 @@ def channel_of(content: Mapping[str, object], name: str = "") -> Channel:
     if any(isinstance(value, Mapping) and "oauth_token" in value for value in content.values()):
         return BY_KEY["github-copilot"]
     raise NotACredential("It has no `type`, so nobody knows whose login it is.")
+
+
+def _by_token(content: Mapping[str, object]) -> Channel:
+    """``type: oauth_device_flow`` is how cliproxyapi++ describes a stored device login: whose it is stands in
+    ``provider``, or in the way its tokens begin."""
+    named = wire.text(content, "provider", "channel")
+    if named:
+        try:
+            return channel_for(named)
+        except UnknownChannel:
+            pass
+    if wire.text(content, "access_token").startswith(("ghu_", "gho_")):
+        return BY_KEY["github-copilot"]
+    if wire.text(content, "refresh_token").startswith("aor"):
+        return BY_KEY["kiro"]
+    raise NotACredential("It is a device login, but does not say whose (`provider`).")
 
 
 def read_entry(content: Mapping[str, object], channel: Channel | None = None) -> FileEntry:

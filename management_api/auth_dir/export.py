@@ -9,7 +9,7 @@ from typing import Any
 
 from oauth import credential_files
 from oauth.flows.registry import channel_for
-from oauth.models import OAuthToken
+from oauth.models import OAuthToken, QuotaReading
 from providers import secrets
 from routing.models import ChannelAlias, ChannelExclusion
 
@@ -38,6 +38,7 @@ def exported(token: OAuthToken) -> tuple[str, dict[str, Any]]:
         "request_scoped_errors": [_rule(rule) for rule in credential.error_rules],
         "excluded_models": [exclusion.pattern for exclusion in exclusions],
         "model_aliases": [_alias(alias) for alias in aliases],
+        "quota": _quota(token),
     }
     for key, value in settings.items():
         if value in (None, "", [], {}):
@@ -55,6 +56,16 @@ def export_file(token: OAuthToken, folder: Path, *, force: bool = False) -> Path
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     credential_files.write(path, content)
     return path
+
+
+def _quota(token: OAuthToken) -> dict[str, Any]:
+    """The allowance with numbers that is nearest to its end, as cliproxyapi++ describes one."""
+    readings = QuotaReading.objects.filter(credential_id=token.credential_id, limit__isnull=False)
+    row = readings.order_by("-used_percent").first()
+    if row is None:
+        return {}
+    resets = {"reset": row.resets_at.isoformat().replace("+00:00", "Z")} if row.resets_at else {}
+    return {"limit": row.limit, "used": row.used, "remaining": row.remaining, **resets}
 
 
 def _rule(fields: dict[str, Any]) -> dict[str, Any]:

@@ -124,7 +124,8 @@ class GitHubCopilot(StandardChannel):
             method=method,
             label=username,
             account={key: value for key, value in account.items() if value},
-            private={"github_token": token},
+            refresh_token=wire.text(fields, "refresh_token"),
+            private=_github(token, wire.end_of(fields, answer.at)),
         )
         try:
             return (yield from self.refresh(grant, settings, answer.at))
@@ -136,9 +137,30 @@ class GitHubCopilot(StandardChannel):
     # --- second stage ----------------------------------------------------------------------
 
     def refresh(self, grant: Grant, settings: Mapping[str, str], now: float) -> Flow[Grant]:
-        token = grant.private.get("github_token", "")
-        if not token:
+        if not grant.private.get("github_token", ""):
             raise RefreshRejected("This login holds no GitHub token. Log in again.")
+        end = wire.number(grant.private, "github_expires_at")
+        has_ended = end is not None and end <= now + self.refresh_lead_s
+        if grant.refresh_token and has_ended:
+            grant = yield from self._github_renewed(grant, settings)
+            try:
+                return (yield from self._minted(grant, settings))
+            except RefreshUnavailable:
+                return grant  # GitHub's new tokens must not be lost; Copilot's is asked for again soon
+        return (yield from self._minted(grant, settings))
+
+    def _github_renewed(self, grant: Grant, settings: Mapping[str, str]) -> Flow[Grant]:
+        """For apps whose user tokens end after eight hours (``ghr_…``, single use)."""
+        answer = yield from renewal.send(self.refresh_call(grant, settings, 0.0))
+        fields = renewal.tokens_of(answer)
+        return msgspec.structs.replace(
+            grant,
+            refresh_token=wire.text(fields, "refresh_token") or grant.refresh_token,
+            private=_github(wire.text(fields, "access_token"), wire.end_of(fields, answer.at)),
+        )
+
+    def _minted(self, grant: Grant, settings: Mapping[str, str]) -> Flow[Grant]:
+        token = grant.private["github_token"]
         answer = yield from renewal.send(github_get(settings["copilot_token_url"], token, settings))
         fields = wire.object_of(answer)
         if answer.status >= 400 or not wire.text(fields, "token"):
@@ -187,18 +209,20 @@ class GitHubCopilot(StandardChannel):
                 "access_token": wire.text(entry, "oauth_token"),
                 "username": wire.text(entry, "user"),
             }
-        grant = super().from_file({**content, "expired": None, "expires_at": None})
+        grant = super().from_file(content)
         return msgspec.structs.replace(
             grant,
             access_token="",
             expires_at=None,
             label=grant.label or grant.account.get("username", ""),
-            private={"github_token": grant.access_token},
+            private=_github(grant.access_token, grant.expires_at if grant.refresh_token else None),
         )
 
     def rewritten(self, content: Mapping[str, object], grant: Grant) -> dict[str, object]:
-        """What is renewed does not stand in the file."""
-        return dict(content)
+        """Copilot's token does not stand in the file; GitHub's changes only where it has a refresh token."""
+        if not grant.refresh_token or "refresh_token" not in content:
+            return dict(content)
+        return super().rewritten(content, grant)
 
     def to_file(self, grant: Grant) -> dict[str, object]:
         outward = msgspec.structs.replace(
@@ -206,13 +230,22 @@ class GitHubCopilot(StandardChannel):
         )
         content = super().to_file(outward)
         for name in ("refresh_token", "id_token"):
-            content.pop(name, None)
+            if not content.get(name):
+                content.pop(name, None)
+        end = wire.number(grant.private, "github_expires_at")
+        if end is not None:
+            content["expires_at"] = wire.rfc3339(end)
         if grant.expires_at is not None:
             content["api_token_expires_at"] = int(grant.expires_at)
         return content
 
     def file_name(self, grant: Grant) -> str:
         return f"github-copilot-{files.name_part(grant.account.get('username') or grant.label)}.json"
+
+
+def _github(token: str, end: float | None) -> dict[str, str]:
+    """GitHub's own token, and when it ends where it does."""
+    return {"github_token": token, **({"github_expires_at": str(int(end))} if end is not None else {})}
 
 
 def github_get(url: str, token: str, settings: Mapping[str, str]) -> HttpCall:

@@ -12,11 +12,13 @@ from typing import Any
 import msgspec
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from management_api.auth_dir.apply import adopt_configured, apply_folder, import_entry
 from management_api.auth_dir.entries import channel_of, read_entry
 from management_api.auth_dir.export import exported
-from oauth import credential_files
+from oauth import credential_files, quota
+from oauth.flows.base import Quota
 from oauth.flows.errors import OAuthError
 from oauth.flows.registry import BY_KEY
 from oauth.models import OAuthToken, seal_grant
@@ -322,6 +324,31 @@ def test_an_account_of_another_credential_is_refused():
     second = store_grant(other)
     with pytest.raises(OAuthError, match="connected already"):
         store_grant(grant, credential=second)
+
+
+@pytest.mark.parametrize(
+    ("more", "channel"),
+    [
+        ({"access_token": "ghu_x", "refresh_token": "ghr_x"}, "github-copilot"),
+        ({"access_token": "a", "refresh_token": "aorAAAAAGx"}, "kiro"),
+        ({"access_token": "a", "refresh_token": "r", "provider": "qwen"}, "qwen"),
+    ],
+)
+def test_a_device_login_as_cliproxyapi_plusplus_describes_it(tmp_path: Path, more, channel):
+    content = {"type": "oauth_device_flow", "expires_at": "2099-01-01T00:00:00Z", **more}
+    put(tmp_path, "a.json", {**content, "quota": {"limit": 10000, "used": 100, "remaining": 9900}})
+    assert apply_folder(tmp_path).skipped == {}
+    assert OAuthToken.objects.get().channel == channel
+
+
+def test_an_export_tells_the_allowance(tmp_path: Path):
+    put(tmp_path, "a.json", qwen())
+    apply_folder(tmp_path)
+    token = OAuthToken.objects.select_related("credential").get()
+    reading = Quota(name="day", limit=100, used=40, remaining=60, used_percent=40, resets_at=1_800_000_000)
+    quota.store(token.credential_id, (reading,), timezone.now())
+    _, back = exported(token)
+    assert back["quota"] == {"limit": 100, "used": 40, "remaining": 60, "reset": "2027-01-15T08:00:00Z"}
 
 
 # --- config.yaml's logins ----------------------------------------------------------------------

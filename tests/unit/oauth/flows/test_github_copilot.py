@@ -146,3 +146,41 @@ def test_quota_of_the_free_plan():
     assert chat.is_exhausted
     assert (chat.limit, chat.remaining, chat.used_percent) == (50, 0, 100)
     assert not completions.is_exhausted
+
+
+EXPIRING = (
+    200,
+    TOKEN[1] | {"refresh_token": "ghr_1", "expires_in": 28800, "refresh_token_expires_in": 15897600},
+)
+RENEWED = (200, {"access_token": "ghu_2", "refresh_token": "ghr_2", "expires_in": 28800})
+
+
+def test_a_github_token_that_ends_is_renewed_before_copilots():
+    grant = Vendor([STARTED, EXPIRING, USER, MINTED]).run(COPILOT.login(ask("device"), SETTINGS))
+    assert (grant.refresh_token, grant.private["github_expires_at"]) == ("ghr_1", str(int(NOW + 5 + 28800)))
+    vendor = Vendor([MINTED])
+    vendor.run(COPILOT.refresh(grant, SETTINGS, NOW))  # it has hours to go
+    assert len(vendor.calls) == 1
+    vendor = Vendor([RENEWED, MINTED], now=NOW + 28800)
+    renewed = vendor.run(COPILOT.refresh(grant, SETTINGS, NOW + 28800))
+    assert sent(vendor.calls[0])["refresh_token"] == "ghr_1"
+    assert dict(vendor.calls[1].headers)["authorization"] == "token ghu_2"
+    assert (renewed.refresh_token, renewed.private["github_token"]) == ("ghr_2", "ghu_2")
+    # a single-use token that was rotated is kept even when Copilot cannot answer
+    kept = Vendor([RENEWED, (503, b"")], now=NOW + 28800).run(COPILOT.refresh(grant, SETTINGS, NOW + 28800))
+    assert kept.refresh_token == "ghr_2"
+    with pytest.raises(RefreshRejected):
+        Vendor([(200, {"error": "bad_refresh_token"})]).run(COPILOT.refresh(grant, SETTINGS, NOW + 28800))
+
+
+def test_a_file_with_githubs_refresh_token_goes_round():
+    content = {
+        "type": "github-copilot",
+        "access_token": "ghu_1",
+        "refresh_token": "ghr_1",
+        "expires_at": "2099-01-01T00:00:00Z",
+        "username": "octo",
+    }
+    grant = COPILOT.from_file(content)
+    assert (grant.access_token, grant.refresh_token, grant.expires_at) == ("", "ghr_1", None)
+    assert COPILOT.to_file(grant) == content
