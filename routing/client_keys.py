@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import hmac
 import secrets
 from collections.abc import Iterable
 from datetime import datetime
@@ -14,11 +14,30 @@ from providers.models import Origin
 from routing.models import ClientKey
 
 PREFIX = "cpx-"
+BLOCK_BYTES = 64
+"""What SHA-256 reads at once."""
 
 
 def digest(key: str) -> str:
-    """What is stored and looked up for ``key``: 64 hex digits."""
-    return hmac.digest(settings.CLIENT_KEY_PEPPER.encode(), key.encode(), hashlib.sha256).hex()
+    """What is stored and looked up for ``key``: 64 hex digits.
+
+    HMAC by its definition (RFC 2104) from two hashes that have read the pepper already: every request needs
+    one, and the library's takes 6.5 µs where this takes 2.5.
+    """
+    inner, outer = (begun.copy() for begun in _begun(settings.CLIENT_KEY_PEPPER))
+    inner.update(key.encode())
+    outer.update(inner.digest())
+    return outer.hexdigest()
+
+
+@functools.lru_cache(maxsize=4)
+def _begun(pepper: str) -> tuple[hashlib._Hash, hashlib._Hash]:
+    secret = pepper.encode()
+    if len(secret) > BLOCK_BYTES:
+        secret = hashlib.sha256(secret).digest()
+    secret = secret.ljust(BLOCK_BYTES, b"\0")
+    inner, outer = (bytes(byte ^ pad for byte in secret) for pad in (0x36, 0x5C))
+    return hashlib.sha256(inner), hashlib.sha256(outer)
 
 
 def shown(key: str) -> str:
