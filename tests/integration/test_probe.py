@@ -11,6 +11,7 @@ from providers.upstream.client import UpstreamClient
 from providers.upstream.probe import probe, probe_now
 from providers.upstream.timeouts import Timeouts
 from tests.unit.providers.adapters.makers import make_credential
+from tests.unit.providers.translation.codecs.kiro.wire import HELLO
 
 KEY = "test-key-0123456789"
 LIST = {"data": [{"id": "model-a"}, {"id": "model-b"}]}
@@ -237,3 +238,30 @@ async def test_a_look_that_nobody_asked_for_never_generates(upstream):
     finally:
         await client.close()
     assert {asked[0].partition(" ")[0] for asked in upstream.asked} == {"GET"}
+
+
+def test_a_login_that_lists_models_is_told_with_them(upstream):
+    path = "GET /listAvailableModels?origin=AI_EDITOR"
+    upstream.answers[path] = (200, {"models": [{"modelId": "claude-sonnet-4.5"}]})
+    result = probe_now(entry_of(upstream, "kiro", path="", channel="kiro"))
+    assert (result.ok, [model.id for model in result.models]) == (True, ["kiro-claude-sonnet-4-5"])
+
+
+def test_a_login_without_a_list_proves_itself_by_a_stream(upstream):
+    entry = entry_of(upstream, "codex", path="", channel="codex")
+    upstream.answers["POST /responses"] = (200, b'event: response.created\ndata: {"type":"x"}\n\n')
+    assert probe_now(entry, model="gpt-5.5").ok
+    asked = json.loads(upstream.asked[0][2])
+    assert (asked["stream"], asked["store"], asked["model"]) == (True, False, "gpt-5.5")
+    upstream.answers["POST /responses"] = (200, {"error": {"message": "no", "code": "invalid_api_key"}})
+    assert not probe_now(entry, model="gpt-5.5").ok
+
+
+def test_a_kiro_that_lists_nothing_proves_itself_by_a_binary_stream(upstream):
+    entry = entry_of(upstream, "kiro", path="", channel="kiro")
+    upstream.answers["POST /generateAssistantResponse"] = (200, b"".join(HELLO))
+    assert probe_now(entry).ok
+    spent = {"message": "x", "reason": "MONTHLY_REQUEST_COUNT"}
+    upstream.answers["POST /generateAssistantResponse"] = (402, spent)
+    result = probe_now(entry)
+    assert (result.ok, "allowance is spent" in result.message) == (False, True)

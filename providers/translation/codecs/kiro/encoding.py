@@ -6,6 +6,9 @@ from providers.translation.model import Node
 from providers.translation.names import NameMap
 from providers.values import Format
 
+CONTINUED = "additional_kwargs"
+"""Where clients of LangChain keep what an earlier answer said of its conversation: read, so never dropped."""
+
 
 class Encoding:
     def __init__(self, name_map: NameMap) -> None:
@@ -19,7 +22,7 @@ class Encoding:
         """Report the extension fields of other formats on ``node``."""
         for format_, extra in node.ext.items():
             if format_ is not Format.KIRO:
-                for key in extra:
+                for key in [key for key in extra if key != CONTINUED]:
                     self.drop(f"{where}.{key}" if where else key)
 
     @property

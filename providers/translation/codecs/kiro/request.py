@@ -11,7 +11,7 @@ import uuid
 
 from providers.translation.codec import Capabilities, Encoded, Untranslatable
 from providers.translation.codecs.kiro import thinking
-from providers.translation.codecs.kiro.encoding import Encoding
+from providers.translation.codecs.kiro.encoding import CONTINUED, Encoding
 from providers.translation.codecs.kiro.messages import Draft, drafts_of, marked_system
 from providers.translation.codecs.kiro.model_ids import ModelId, model_id
 from providers.translation.codecs.kiro.tools import build_names, choice_in_words, encode_tools
@@ -24,8 +24,6 @@ _IN_PIECES = (
     "When you write a file of more than 300 lines, write it in pieces of at most 300 lines: the first "
     "creates the file, each further one appends to it. Do the same with large edits."
 )
-_CONTINUED = "additional_kwargs"
-"""Where clients of LangChain keep what an earlier answer said of its conversation."""
 
 
 def encode_request(request: Request, model: str, capabilities: Capabilities) -> Encoded:
@@ -93,7 +91,7 @@ def _told(request: Request, name: str) -> str:
     """What the latest message of the client that speaks of it calls this conversation, else ""."""
     for turn in reversed(request.turns):
         for raw in turn.ext.values():
-            kept = raw.get(_CONTINUED)
+            kept = raw.get(CONTINUED)
             value = kept.get(name) if isinstance(kept, dict) else None
             if isinstance(value, str) and value:
                 return value

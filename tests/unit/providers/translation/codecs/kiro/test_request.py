@@ -83,9 +83,10 @@ def test_ids_of_an_earlier_answer_are_used():
             },
         ],
     }
-    made = encode_request(OPENAI.decode_request(body), "m", Capabilities()).body["conversationState"]
-    assert made["agentContinuationId"] == "n1"
-    assert made["conversationId"] in ("c1", "old")
+    encoded = encode_request(OPENAI.decode_request(body), "m", Capabilities())
+    made = encoded.body["conversationState"]
+    assert (made["agentContinuationId"], made["conversationId"]) == ("n1", "c1")
+    assert encoded.dropped == ()
 
 
 def test_messages_alternate_and_neighbours_of_one_author_are_one():
