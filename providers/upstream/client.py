@@ -72,6 +72,11 @@ class UpstreamClient:
         self._pools = pools or Pools()
         self._relays = relays
 
+    @property
+    def patience_s(self) -> float:
+        """How long one call may take to its first byte."""
+        return self._timeouts.first_byte_s
+
     async def open(
         self,
         request: UpstreamRequest,

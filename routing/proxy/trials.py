@@ -69,10 +69,9 @@ class Trials:
 
     async def bounded(self, settings: RouteSettings, answer: Awaitable[T]) -> T:
         """``answer`` within the time that the whole exchange has. Raises DeadlineExceeded."""
-        left = self._left(settings)
-        if left is None:
+        if settings.deadline_s <= 0:
             return await answer
-        limit = asyncio.timeout(max(left, 0.0))
+        limit = asyncio.timeout(max(self._left(settings), 0.0))
         try:
             async with limit:
                 return await answer
@@ -85,10 +84,11 @@ class Trials:
                 f"No upstream answered within the {settings.deadline_s:g} s that a request may take.{last}"
             ) from error
 
-    def _left(self, settings: RouteSettings) -> float | None:
-        if settings.deadline_s <= 0:
-            return None
-        return self._record.started_at + settings.deadline_s - self._gateway.clock()
+    def _left(self, settings: RouteSettings) -> float:
+        """Seconds in which another attempt may begin: until the deadline, or where none is set for as long as
+        a single attempt may take, so that the timeouts of several do not add up."""
+        most = settings.deadline_s if settings.deadline_s > 0 else self._gateway.client.patience_s
+        return self._record.started_at + most - self._gateway.clock()
 
     async def until_answered(
         self,
@@ -111,6 +111,8 @@ class Trials:
             failure: UpstreamError | None = None
             this_round = rounds.Round(resolution, number, settings)
             while (candidate := this_round.next(self._resting(before is not None))) is not None:
+                if before is not None and self._left(settings) <= 0:
+                    break
                 if before is not None and before.credential is not candidate.credential:
                     note_turn(state, resolution, candidate)
                 before = candidate
@@ -131,8 +133,7 @@ class Trials:
             now = clock()
             tried = before is not None
             wait = rounds.wait_before_round(resolution, number, settings, now, has_tried=tried)
-            left = self._left(settings)
-            if wait is None or (left is not None and wait >= left):
+            if wait is None or wait >= self._left(settings):
                 raise last or rounds.nobody_free(resolution, now)
             if wait:
                 await self._rest(wait, settings)

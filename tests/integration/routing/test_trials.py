@@ -167,6 +167,21 @@ async def test_an_attempt_is_cut_off_at_the_deadline():
     assert rig.state.in_flight(2) == 0
 
 
+async def test_without_a_deadline_nobody_is_asked_after_the_time_that_one_attempt_has():
+    rig = rig_of("ABC")
+    answered = rig.upstream.handle_async_request
+
+    async def slow(request):
+        rig.now += 350
+        return await answered(request)
+
+    rig.upstream.handle_async_request = slow  # type: ignore[method-assign]  # the outer edge
+    for name in "ABC":
+        rig.script(name, 503)
+    assert (await rig.ask()).status == 503
+    assert (rig.calls, rig.waits) == ("AB", [])
+
+
 async def test_the_record_tells_who_was_left_out_of_the_rounds():
     rig = rig_of("AB", max_retry_credentials=1, request_retry=0)
     rig.script("A", 503)
