@@ -13,12 +13,13 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from providers.models import Origin
 from routing import client_keys
-from routing.models import ClientKey
+from routing.models import LONGEST_KEPT_DAYS, ClientKey
 
 EXAMPLES = """
 examples:
   manage.py client_key create --note "Claude Code, Mira" --owner mira
   manage.py client_key create --note CI --expires 30d --models 'gpt-4o-mini,claude-*'
+  manage.py client_key create --note Agents --keep-responses 30
   manage.py client_key list
   manage.py client_key disable 7
   manage.py client_key enable 7
@@ -44,6 +45,13 @@ class Command(BaseCommand):
         create.add_argument("--owner", default="", help="name of the user whose key it is")
         create.add_argument("--expires", default="", help="30d, 12h, 2027-01-31 or an ISO date and time")
         create.add_argument("--models", default="", help="allowed models, patterns separated by commas")
+        create.add_argument(
+            "--keep-responses",
+            type=int,
+            default=0,
+            metavar="DAYS",
+            help="keep answers of /v1/responses here for so long, so that later turns may name them",
+        )
         actions.add_parser("list", help="show all keys, never their text")
         for action in ("disable", "enable"):
             actions.add_parser(action, help=f"{action} a key").add_argument("id", type=int)
@@ -64,6 +72,7 @@ class Command(BaseCommand):
             owner_id=_owner_id(options["owner"]),
             expires_at=expiry(options["expires"], timezone.now()),
             allowed_models=patterns,
+            keeps_responses_days=kept_days(options["keep_responses"]),
         )
         self.stderr.write(f"Client key {row.pk} made. It is shown only now:")
         self.stdout.write(plain)  # alone on standard output, for KEY=$(manage.py client_key create)
@@ -99,6 +108,13 @@ def _owner_id(name: str) -> int | None:
     if owner is None:
         raise CommandError(f"There is no user {name!r}.")
     return int(owner.pk)
+
+
+def kept_days(days: int) -> int:
+    """Raises CommandError."""
+    if not 0 <= days <= LONGEST_KEPT_DAYS:
+        raise CommandError(f"--keep-responses takes 0 to {LONGEST_KEPT_DAYS} days.")
+    return days
 
 
 def expiry(text: str, now: datetime) -> datetime | None:

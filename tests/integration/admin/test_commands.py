@@ -203,3 +203,12 @@ def test_a_deployment_without_tls_is_one_warning(settings):
     assert [message.id for message in checks.check_tls()] == ["cliproxy_site.W001"]
     settings.SESSION_COOKIE_SECURE, settings.SECURE_HSTS_SECONDS = True, 3600
     assert checks.check_tls() == []
+
+
+@pytest.mark.django_db
+def test_a_client_key_may_keep_responses(capsys):
+    call_command("client_key", "create", "--note", "agents", "--keep-responses", "30")
+    assert ClientKey.objects.get().keeps_responses_days == 30
+    for days in ("-1", "4000"):
+        with pytest.raises(CommandError, match="0 to 3650"):
+            call_command("client_key", "create", f"--keep-responses={days}")
