@@ -121,7 +121,10 @@ websockets = URLRouter(
         re_path(r"^(?:v1/)*realtime/?$", RealtimeConsumer.as_asgi(gateway=runtime.parts)),
         re_path(r"^(?:v1/)*ws/?$", RelayPageConsumer.as_asgi(gateway=runtime.parts)),
         path("v0/oauth/ws/<uuid:attempt_id>", AuthMiddlewareStack(AttemptConsumer.as_asgi())),
-        re_path(r"^(?:v1/)*responses(?:/ws)?/?$", ResponsesConsumer.as_asgi(gateway=runtime.parts)),
+        re_path(
+            r"^(?:(?:v1/)*|backend-api/codex/)responses(?:/ws)?/?$",
+            ResponsesConsumer.as_asgi(gateway=runtime.parts),
+        ),
         re_path("", no_socket),  # type: ignore[arg-type]  # an ASGI application, as Channels wants it
     ]
 )

@@ -43,6 +43,10 @@ _OWNED = (
     "/messages/",
     "/responses/",
     "/models/",
+    "/images/",
+    "/audio/",
+    "/backend-api/codex/",
+    "/openai/v1/",
     "/api/event_logging/",
     "/api/hello",
 )
@@ -59,6 +63,9 @@ _OWNED_WHOLE = frozenset(
         "/messages",
         "/responses",
         "/completions",
+        "/embeddings",
+        "/rerank",
+        "/moderations",
     }
 )
 

@@ -40,7 +40,20 @@ POSTS: dict[str, Endpoint] = {
 }
 
 _DOUBLED = re.compile(r"^(?:/v1beta|/v1)+(?=/v1beta/)|^(?:/v1)+(?=/)")
-_UNVERSIONED = ("/chat/completions", "/completions", "/messages", "/responses", "/models")
+_UNVERSIONED = (
+    "/chat/completions",
+    "/completions",
+    "/messages",
+    "/responses",
+    "/models",
+    "/embeddings",
+    "/rerank",
+    "/moderations",
+    "/images",
+    "/audio",
+)
+_ELSEWHERE = (("/backend-api/codex/", "/v1/"), ("/openai/v1/", "/v1/"))
+"""Where other gateways and ChatGPT's backend have the same endpoints."""
 _GEMINI = re.compile(r"^/v1(?:beta)?/(?:models|tunedModels)/(.+):(\w+)$")
 
 GEMINI_EMBEDDINGS = ("embedContent", "batchEmbedContents")
@@ -49,6 +62,9 @@ GEMINI_ACTIONS = ("generateContent", "streamGenerateContent", "countTokens", *GE
 
 def normal_path(path: str) -> str:
     path = re.sub(r"/{2,}", "/", path.rstrip("/")) or "/"
+    for prefix, own in _ELSEWHERE:
+        if path.startswith(prefix):
+            path = own + path.removeprefix(prefix)
     doubled = _DOUBLED.match(path)
     if doubled is not None:
         rest = path[doubled.end() :]

@@ -649,3 +649,28 @@ async def test_a_cut_legacy_stream_is_an_error(proxy, upstream, chat):
     response = await post(proxy, "/v1/completions", {"model": "m", "prompt": "Say", "stream": True})
     assert '"error"' in response.text
     assert "[DONE]" not in response.text
+
+
+# --- /v1/responses/compact -------------------------------------------------------------------------
+
+
+async def test_a_compaction_is_never_streamed_and_may_be_switched_off(proxy, upstream):
+    proxy.offer("m", f"{upstream.url}/v1", "up", adapter="codex")
+    upstream.then(answers(body={"id": "resp_1", "object": "response.compaction", "output": []}))
+    body = {"model": "m", "input": "Hi"}
+    for path in ("/v1/responses/compact", "/backend-api/codex/responses/compact"):
+        assert (await post(proxy, path, body)).status_code == 200
+    assert {call.path for call in upstream.calls} == {"/v1/responses/compact"}
+    refused = await post(proxy, "/v1/responses/compact", {**body, "stream": True})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "stream")
+    proxy.settings = RouteSettings(request_retry=0, responses_compact=False)
+    proxy.publish()
+    refused = await post(proxy, "/v1/responses/compact", body)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (404, "endpoint_not_supported")
+    assert (await post(proxy, "/v1/responses", {"model": "nope", "input": "Hi"})).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/v1/responses/compact", "/v1/responses/input_tokens", "/v1/responses"])
+async def test_the_responses_routes_take_posts(proxy, path):
+    answer = await proxy.http.get(f"{proxy.url}{path}", headers={"authorization": f"Bearer {KEY}"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")

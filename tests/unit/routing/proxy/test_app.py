@@ -25,6 +25,12 @@ from routing.proxy.endpoints import normal_path
         ("/v1/v1beta/models/g:generateContent", "/v1beta/models/g:generateContent"),
         ("/v1beta/v1beta/models", "/v1beta/models"),
         ("/", "/"),
+        ("/embeddings", "/v1/embeddings"),
+        ("/images/generations/", "/v1/images/generations"),
+        ("/audio/speech", "/v1/audio/speech"),
+        ("/backend-api/codex/responses", "/v1/responses"),
+        ("/backend-api/codex/responses/compact", "/v1/responses/compact"),
+        ("/openai/v1/videos/video_1/content", "/v1/videos/video_1/content"),
     ],
 )
 def test_a_doubled_or_missing_v1_and_needless_slashes_are_forgiven(typed, meant):
@@ -32,7 +38,19 @@ def test_a_doubled_or_missing_v1_and_needless_slashes_are_forgiven(typed, meant)
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1", "/v1/x", "/v1beta/models", "/chat/completions", "/models", "/health"]
+    "path",
+    [
+        "/v1",
+        "/v1/x",
+        "/v1beta/models",
+        "/chat/completions",
+        "/models",
+        "/health",
+        "/embeddings",
+        "/audio/speech",
+        "/backend-api/codex/responses",
+        "/openai/v1/videos",
+    ],
 )
 def test_the_proxy_owns_its_paths(path):
     assert owns(path)
