@@ -11,7 +11,7 @@ from aiohttp import web
 from providers.adapters.registry import adapter_for
 from providers.translation.registry import CODECS
 from providers.values import Format
-from routing.core.table import ClientEntry
+from routing.core.table import ClientEntry, RouteSettings
 from tests.integration.proxy.conftest import KEY, digest
 from tests.integration.proxy.pairs.conftest import proxy
 from tests.integration.proxy.pairs.spoken import (
