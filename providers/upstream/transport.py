@@ -32,7 +32,8 @@ async def _note_reuse(
     context: SimpleNamespace,
     params: aiohttp.TraceConnectionReuseconnParams,
 ) -> None:
-    context.trace_request_ctx["is_reused"] = True
+    if context.trace_request_ctx is not None:  # a WebSocket's handshake asks for nothing
+        context.trace_request_ctx["is_reused"] = True
 
 
 def reuse_trace() -> aiohttp.TraceConfig:
