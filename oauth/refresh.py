@@ -79,12 +79,15 @@ class Refresher:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         interval_s: float = 5.0,
         workers: Callable[[], int] = lambda: 16,
+        patience_s: float = 20.0,
     ) -> None:
+        """``patience_s`` is how long a call waits for its token."""
         self._client = client
         self._clock = clock
         self._sleep = sleep
         self._interval_s = interval_s
         self._workers = workers
+        self._patience_s = patience_s
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="token-refresh")
         self._running: dict[int, asyncio.Task[Fresh]] = {}
         self._fresh: dict[int, Fresh] = {}
@@ -116,7 +119,12 @@ class Refresher:
 
         Raises RefreshRejected when only a new login helps, RefreshUnavailable when it cannot be done now.
         """
-        fresh = await asyncio.shield(self._task(entry.id, entry.secret_version))
+        task = asyncio.shield(self._task(entry.id, entry.secret_version))
+        try:
+            async with asyncio.timeout(self._patience_s):
+                fresh = await task
+        except TimeoutError as error:  # the refresh goes on; another credential may answer this call
+            raise RefreshUnavailable("The vendor is taking long to renew the login.") from error
         return fresh.on(entry)
 
     # --- in the background -----------------------------------------------------------------

@@ -94,6 +94,30 @@ def credential_paths(folder: Path, depth: int = 0) -> Iterator[Path]:
             yield path
 
 
+def credential_folders(folder: Path, depth: int = 0) -> Iterator[Path]:
+    """``folder`` and the folders below it in which credential files are looked for."""
+    if not folder.is_dir():
+        return
+    yield folder
+    if depth >= DEEPEST:
+        return
+    try:
+        found = sorted(folder.iterdir())
+    except OSError:
+        return
+    for path in found:
+        if path.is_dir() and not path.is_symlink() and not path.name.startswith("."):
+            yield from credential_folders(path, depth + 1)
+
+
+def token_file_path(given: str) -> Path | None:
+    """Where a ``token-file`` is; None for ``~`` where nobody knows the home folder."""
+    try:
+        return Path(given).expanduser().absolute()
+    except RuntimeError:
+        return None
+
+
 def _one(path: Path, row: OAuthToken | None, outcome: Outcome, folder: Path) -> None:
     name = str(path.relative_to(folder))
     try:
@@ -260,7 +284,8 @@ def _adopt(credential: Credential, outcome: Outcome) -> None:
     name = given or credential.origin_key
     try:
         if given:
-            file = credential_files.read(Path(given).expanduser().absolute())
+            path = token_file_path(given)
+            file = credential_files.read(path) if path is not None else None
         else:
             text = secrets.reveal(credential.secret_token)
             digest = credential_files.digest_of((text + repr(sorted(credential.options.items()))).encode())

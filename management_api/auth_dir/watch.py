@@ -15,7 +15,13 @@ from asgiref.sync import sync_to_async
 from django.db import DatabaseError, connection
 from watchfiles import Change, awatch
 
-from management_api.auth_dir.apply import Outcome, adopt_configured, apply_folder
+from management_api.auth_dir.apply import (
+    Outcome,
+    adopt_configured,
+    apply_folder,
+    credential_folders,
+    token_file_path,
+)
 from providers.models import Credential
 from providers.secrets import SecretsError
 
@@ -48,6 +54,7 @@ class CredentialFileWatcher:
                     debounce=BUSY_MS,
                     rust_timeout=int(self._interval_s * 1000),
                     yield_on_timeout=True,
+                    recursive=False,  # a token file may lie in a home folder
                 ):
                     if await look() != folders:
                         break
@@ -57,16 +64,20 @@ class CredentialFileWatcher:
 
     def look(self) -> set[Path]:
         """Apply what is new. Returns the folders to watch. Synchronous; logs errors and raises none."""
-        folder = Path(self._folder()).expanduser().absolute()
-        folders = {folder} if folder.is_dir() else set()
+        try:
+            folder = Path(self._folder()).expanduser().absolute()
+        except RuntimeError:
+            self._tell({"auth-dir": "It begins with ~, and nobody knows the home folder."})
+            folder = Path("/nonexistent")
+        folders = set(credential_folders(folder))
         try:
             for outcome in (apply_folder(folder), adopt_configured()):
                 self._report(outcome)
             for options in Credential.objects.filter(kind="oauth").values_list("options", flat=True):
                 given = str(options.get("token-file", "")) if isinstance(options, dict) else ""
-                parent = Path(given).expanduser().absolute().parent
-                if given and parent.is_dir():
-                    folders.add(parent)
+                path = token_file_path(given) if given else None
+                if path is not None and path.parent.is_dir():
+                    folders.add(path.parent)
         except (DatabaseError, SecretsError) as error:
             self._tell({"database": f"Credential files wait: {type(error).__name__}"})
         return folders

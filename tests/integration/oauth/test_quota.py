@@ -16,7 +16,10 @@ from oauth.tokens import store_grant
 from providers.entries import entry_of
 from providers.models import Credential
 from providers.upstream.client import UpstreamClient
+from providers.values import RefusalKind
 from routing import revision, table
+from routing.live import LiveTable
+from routing.state.memory import MemoryState
 from tests.integration.oauth.vendor import FakeVendor
 
 USAGE = {
@@ -106,3 +109,26 @@ def test_a_login_that_is_gone_is_not_asked():
     claude_login()
     OAuthToken.objects.update(status="login_needed")
     assert quota.claim_due(timezone.now(), 8) == []
+
+
+@pytest.mark.django_db
+def test_a_spent_seat_rests_in_every_process_until_the_reset():
+    credential = claude_login()
+    state = MemoryState()
+    live = LiveTable(state, 1.0)
+    live.load()
+    now = timezone.now()
+    resets = now.timestamp() + 3600
+    spent = Quota(name="five_hour", used_percent=100.0, resets_at=resets, is_exhausted=True)
+    quota.store(credential.pk, (spent,), now)
+    live.load()
+    rest = state.cooldown(credential.pk, "claude-sonnet-4-5", now.timestamp())
+    assert rest is not None
+    assert (rest.cause, rest.until) == (RefusalKind.QUOTA, resets)
+    assert "five_hour" in rest.message
+    # a further look keeps it; an allowance that came back ends it
+    live.load()
+    assert state.cooldown(credential.pk, "claude-sonnet-4-5", now.timestamp()) == rest
+    quota.store(credential.pk, (Quota(name="five_hour", used_percent=1.0),), timezone.now())
+    live.load()
+    assert state.cooldown(credential.pk, "claude-sonnet-4-5", now.timestamp()) is None

@@ -307,3 +307,15 @@ async def test_what_can_no_longer_be_refreshed_is_not_tried_again(refresher: Ref
     assert isinstance(error, RefreshRejected)
     assert await done(refresher) == []
     assert vendor.asked == []
+
+
+async def test_a_call_does_not_wait_for_ever_but_the_refresh_goes_on(client, vendor, settings):
+    settings.CLIPROXY_OAUTH_QWEN_TOKEN_URL = f"{vendor.url}/token"
+    refresher = Refresher(client, patience_s=0.05)
+    stale = await entry(await login())
+    vendor.answers = {"/token": [tokens(1)]}
+    vendor.delay_s = 0.3
+    with pytest.raises(RefreshUnavailable):
+        await refresher.renew(stale)
+    await refresher.stop()
+    assert (await row()).grant().access_token == "access-1"
