@@ -2,7 +2,7 @@
 
 What serving processes keep to themselves is not there: whose turn it is, which conversation is bound where,
 how many requests are under way, what the limits have left. Cooldowns are: every process mirrors its own
-into the database within a second, and with Redis they are one for all.
+into the database within a second. Where they share their state through Redis, that is read too.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ SOURCE = (
     "begin anew"
 )
 
+SHARED_SOURCE = "Redis: cooldowns and conversations as all processes share them; turns and limits begin anew"
+SILENT_SOURCE = f"{SOURCE} (Redis does not answer)"
+
 
 @dataclass(frozen=True)
 class StoredRouting:
@@ -43,6 +46,18 @@ def read(now: datetime) -> StoredRouting:
     for row in CredentialCooldown.objects.filter(until__gt=now):
         state.record_failure(row.credential_id, row.model, History(cooldown=_cooldown(row)))
     return StoredRouting(table.build(), state)
+
+
+def read_shared(now: datetime, redis_url: str) -> tuple[StoredRouting, str]:
+    """As ``read``, with what Redis holds where it is configured and answers; and whose state that is, for a
+    person. Raises DatabaseError."""
+    found = read(now)
+    if not redis_url:
+        return found, SOURCE
+    from routing.offline_redis import read_state  # costs 0.2 s to import, and few need it
+
+    shared = read_state(redis_url, now.timestamp())
+    return (found, SILENT_SOURCE) if shared is None else (StoredRouting(found.table, shared), SHARED_SOURCE)
 
 
 def _cooldown(row: CredentialCooldown) -> Cooldown:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 from django.utils import timezone
@@ -28,8 +29,8 @@ examples:
 
 Nothing is sent. This is a process of its own: it reads the configuration and the cooldowns that the serving
 processes wrote into the database (within a second), and neither whose turn it is there, nor conversations,
-nor what limits have left. The admin's page "Why?" and POST /v0/management/route/explain ask a process that
-serves.
+nor what limits have left. With REDIS_URL it reads cooldowns and conversations there. The admin's page
+"Why?" and POST /v0/management/route/explain ask a process that serves.
 
 Exit status: 0 when the request would be sent or would wait, 1 when the client would get an error.
 """
@@ -61,7 +62,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            routing = offline.read(timezone.now())
+            routing, source = offline.read_shared(timezone.now(), settings.REDIS_URL)
         except DatabaseError as error:
             raise CommandError(f"The database cannot be read: {error}") from error
         client = ANYBODY
@@ -82,7 +83,7 @@ class Command(BaseCommand):
                 headers=dict(_header(text) for text in options["header"]),
                 body=_body(options["body"]),
             )
-            answer = explain_route(routing, question, time.time(), source=offline.SOURCE)
+            answer = explain_route(routing, question, time.time(), source=source)
         except ClientError as error:
             raise CommandError(error.message) from error
         if options["json"]:

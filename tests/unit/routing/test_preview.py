@@ -53,6 +53,14 @@ def test_no_adapter_shows_a_secret(key):
         assert "canary" not in repr(msgspec.to_builtins(sent)), key
 
 
+@pytest.mark.parametrize("key", [adapter.key for adapter in ADAPTERS])
+def test_a_credential_that_is_not_ready_yet_breaks_no_page(key):
+    bare = entry(key, secret="", account={}, headers=(), base_url="", proxy_url="")
+    for format_ in CLIENT_FORMATS:
+        sent = preview(bare, format=Format(format_))
+        assert sent.error or sent.url
+
+
 def test_names_of_headers_and_the_rest_of_a_value_stay():
     sent = preview(entry("openai"))
     assert sent.headers["authorization"].startswith("Bearer [")
