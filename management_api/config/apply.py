@@ -19,6 +19,7 @@ from management_api.config.columns import Values
 from management_api.config.parts import free_key
 from management_api.config.values import GatewayConfig, SettingsConfig
 from providers.models import Credential, Origin, Owned, Provider
+from routing import revision
 from routing.models import (
     ChannelAlias,
     ChannelExclusion,
@@ -30,6 +31,7 @@ from routing.models import (
 )
 
 _Row = TypeVar("_Row", bound=Owned)
+BATCH = 500
 Identity = tuple[int, str, str, str]
 """Of a credential: provider id, fingerprint, base URL, prefix; as its unique constraint."""
 
@@ -248,25 +250,39 @@ class Application:
             if row.is_from_file and identity not in wanted:
                 row.delete()
                 self._changes.deleted += 1
+        new: dict[Hashable, Values] = {}
         for identity, values in wanted.items():
             found = existing.get(identity)
             if found is None:
-                held[identity] = self._create(model, values)
+                new[identity] = values
             elif found.is_from_file:
                 self._update(found, values)
                 held[identity] = found
             else:
                 kind = model._meta.verbose_name
                 self._note(values["origin_key"], f"is left out: the database has this {kind} already")
-        return held
+        return held | self._create_all(model, new)
 
     def _create(self, model: type[_Row], values: Values) -> _Row:
-        row = model(
-            **{"origin": self.origin, **{name: columns.stored(name, value) for name, value in values.items()}}
-        )
+        row = self._made(model, values)
         row.save(force_insert=True)
         self._changes.created += 1
         return row
+
+    def _create_all(self, model: type[_Row], wanted: Mapping[Hashable, Values]) -> dict[Hashable, _Row]:
+        """Many rows in few statements; a file may have thousands. They send no signals."""
+        if not wanted:
+            return {}
+        rows = {identity: self._made(model, values) for identity, values in wanted.items()}
+        model._default_manager.bulk_create(rows.values(), batch_size=BATCH)
+        self._changes.created += len(rows)
+        revision.bump()
+        return rows
+
+    def _made(self, model: type[_Row], values: Values) -> _Row:
+        return model(
+            **{"origin": self.origin, **{name: columns.stored(name, value) for name, value in values.items()}}
+        )
 
     def _update(self, row: Owned, values: Values) -> None:
         """Save the columns that differ, and only those: health and discovery are written meanwhile."""
@@ -335,6 +351,7 @@ class _Import(Application):
             if identity not in wanted and self._is_gone(row):
                 row.delete()
                 self._changes.deleted += 1
+        new: dict[Hashable, Values] = {}
         for identity, values in wanted.items():
             found = existing.get(identity)
             if found is not None:
@@ -343,8 +360,8 @@ class _Import(Application):
             elif values.get("fingerprint") and not self._can_create(values):
                 self._note(values["origin_key"], "is left out: the file has no key for it, nor the database")
             else:
-                held[identity] = self._create(model, values)
-        return held
+                new[identity] = values
+        return held | self._create_all(model, new)
 
     def _is_gone(self, row: Owned) -> bool:
         """Whether a row that the file does not have is deleted. A login never is: no file holds it."""
@@ -358,8 +375,8 @@ class _Import(Application):
     def _can_create(values: Values) -> bool:
         return "secret_token" not in values or bool(values["secret_token"]) or values["kind"] != "api_key"
 
-    def _create(self, model: type[_Row], values: Values) -> _Row:
-        return super()._create(model, {**values, "origin_key": ""} if "origin_key" in values else values)
+    def _made(self, model: type[_Row], values: Values) -> _Row:
+        return super()._made(model, {**values, "origin_key": ""} if "origin_key" in values else values)
 
     def _update(self, row: Owned, values: Values) -> None:
         """What the file leaves sealed in the database stays as it is there."""

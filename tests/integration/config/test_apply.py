@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from django.db import IntegrityError, connection
-from django.db.models.signals import pre_save
 from django.test.utils import CaptureQueriesContext
 
 from management_api.config import document, schema
@@ -304,30 +303,30 @@ def test_a_secret_whose_encryption_key_is_lost_is_sealed_anew():
 
 def test_a_row_that_another_process_added_meanwhile_leads_to_one_more_try():
     # The race, made certain: somebody saves the same client key just before we do.
-    def be_faster(sender, instance, **kwargs):
-        pre_save.disconnect(be_faster, sender=ClientKey)
-        raise IntegrityError("UNIQUE constraint failed: routing_clientkey.digest")
+    raced: list[str] = []
 
-    pre_save.connect(be_faster, sender=ClientKey)
-    try:
+    def be_faster(execute, sql, params, many, context):
+        if not raced and sql.startswith('INSERT INTO "routing_clientkey"'):
+            raced.append(sql)
+            raise IntegrityError("UNIQUE constraint failed: routing_clientkey.digest")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(be_faster):
         apply_text("api-keys: [a]\nkilo:\n  - api-key: b\n")
-    finally:
-        pre_save.disconnect(be_faster, sender=ClientKey)
+    assert raced
     assert (ClientKey.objects.count(), Credential.objects.count()) == (1, 1)
 
 
 def test_a_failure_half_way_leaves_everything_as_it_was():
     apply_text("claude-api-key:\n  - api-key: a\n")
 
-    def refuse(sender, **kwargs):
-        raise IntegrityError("no")
+    def refuse(execute, sql, params, many, context):
+        if sql.startswith('INSERT INTO "routing_modelalias"'):
+            raise IntegrityError("no")
+        return execute(sql, params, many, context)
 
-    pre_save.connect(refuse, sender=ModelAlias)
-    try:
-        with pytest.raises(IntegrityError):
-            apply_text(TEAM)
-    finally:
-        pre_save.disconnect(refuse, sender=ModelAlias)
+    with connection.execute_wrapper(refuse), pytest.raises(IntegrityError):
+        apply_text(TEAM)
     assert [row.key for row in Provider.objects.all()] == ["claude"]
     assert secrets.reveal(Credential.objects.get().secret_token) == "a"
     assert not ClientKey.objects.exists()
