@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from providers.values import Format
-from tests.integration.proxy.pairs.clients import Failure, Question
+from tests.integration.proxy.pairs.clients import CLIENTS, Failure, Question
 from tests.integration.proxy.pairs.spoken import CALLS, HELLO, STREAM, WHOLE, sse
 from tests.integration.proxy.upstream_double import answers, streams
 
@@ -25,6 +26,9 @@ class Login:
     only_streams: bool = False
     base: str = ""
     account: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.adapter}{self.base.replace('/', '-')}"
 
 
 LOGINS = [
@@ -45,18 +49,36 @@ LOGINS = [
 ]
 
 
-@pytest.fixture(params=LOGINS, ids=lambda login: f"{login.adapter}{login.base.replace('/', '-')}")
+PLAIN = frozenset({"cursor", "kilo", "roo"})
+"""These add an address to Chat Completions; all four clients over that are the pairs' own tests."""
+
+
+def offered(proxy, upstream, login: Login) -> Login:
+    base = upstream.url + login.base
+    channel = login.adapter
+    proxy.offer("m", base, "up", adapter=login.adapter, channel=channel, account=login.account)
+    return login
+
+
+@pytest.fixture(params=LOGINS, ids=str)
 def login(request, proxy, upstream) -> Login:
-    chosen: Login = request.param
-    proxy.offer(
-        "m",
-        upstream.url + chosen.base,
-        "up",
-        adapter=chosen.adapter,
-        channel=chosen.adapter,
-        account=chosen.account,
-    )
-    return chosen
+    return offered(proxy, upstream, request.param)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param((login, kind), id=f"{kind.format}-to-{login}")
+        for login in LOGINS
+        for kind in CLIENTS
+        if login.adapter not in PLAIN or kind.format is Format.OPENAI
+    ]
+)
+async def pair(request, proxy, upstream) -> AsyncIterator[tuple[Login, Any]]:
+    """A provider, and an SDK that asks it."""
+    chosen, kind = request.param
+    client = kind(proxy.url)
+    yield offered(proxy, upstream, chosen), client
+    await client.close()
 
 
 def spoken_with(login: Login, client: Any) -> Format:
@@ -69,7 +91,8 @@ def told(login: Login, format_: Format, said: Any, *, stream: bool) -> Any:
     return answers(body=WHOLE[format_](said))
 
 
-async def test_a_text_is_asked_and_answered(client, login, upstream, proxy):
+async def test_a_text_is_asked_and_answered(pair, upstream, proxy):
+    login, client = pair
     format_ = spoken_with(login, client)
     upstream.then(told(login, format_, HELLO, stream=False))
     heard = await client.ask(Question())
@@ -86,7 +109,8 @@ async def test_a_text_is_asked_and_answered(client, login, upstream, proxy):
     assert (proxy.line.input_tokens, proxy.line.outcome) == (HELLO.input, "ok")
 
 
-async def test_tools_are_called_and_answered_in_a_stream(client, login, upstream):
+async def test_tools_are_called_and_answered_in_a_stream(pair, upstream):
+    login, client = pair
     format_ = spoken_with(login, client)
     upstream.then(told(login, format_, CALLS, stream=True))
     heard = await client.ask(Question(with_tools=True, with_history=True), stream=True)
