@@ -28,7 +28,7 @@ from oauth import attempts
 from oauth.driver import Driver, Listener, own_client
 from oauth.flows.base import Callback, Flow, Grant, OpenPage, ShowCode, SlowedDown
 from oauth.flows.channel import Channel
-from oauth.flows.errors import LoginDenied, LoginExpired, OAuthError
+from oauth.flows.errors import LoginDenied, LoginExpired, NetworkTrouble, OAuthError
 from oauth.local_port import LocalPorts, PortBusy
 from oauth.models import AttemptStatus, AttemptStep
 from providers.secrets import SecretsError
@@ -181,7 +181,7 @@ class LoginRunner:
             await asyncio.shield(self._failed(job, AttemptStatus.FAILED, attempts.INTERRUPTED, job.why_ended))
         except OAuthError as error:
             job.error = error
-            await self._failed(job, _status_of(error), error.code or "failed", error.message)
+            await self._failed(job, _status_of(error), error.code or "failed", _words_of(error))
         except (DatabaseError, SecretsError):
             logger.exception("the tokens of a login could not be stored")
             await self._failed(
@@ -330,6 +330,13 @@ def _status_of(error: OAuthError) -> AttemptStatus:
     if isinstance(error, LoginDenied):
         return AttemptStatus.DENIED
     return AttemptStatus.EXPIRED if isinstance(error, LoginExpired) else AttemptStatus.FAILED
+
+
+def _words_of(error: OAuthError) -> str:
+    """A sentence for the page."""
+    if isinstance(error, NetworkTrouble):
+        return f"The vendor could not be reached: {error.message.rstrip('.')}. Start again."
+    return error.message
 
 
 def _local_address(redirect_uri: str) -> tuple[int, str] | None:

@@ -10,6 +10,7 @@ import functools
 import uuid
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec
+from urllib.parse import urlsplit
 
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
@@ -240,8 +241,7 @@ def panel(request: HttpRequest, name: str, attempt_id: uuid.UUID) -> HttpRespons
 def _panel(
     request: HttpRequest, channel: Channel, attempt: LoginAttempt, problem: str = ""
 ) -> dict[str, Any]:
-    host = request.get_host().rpartition(":")[0] or request.get_host()
-    is_local = host.strip("[]") in ("localhost", "127.0.0.1", "::1")
+    is_local = urlsplit(f"//{request.get_host()}").hostname in ("localhost", "127.0.0.1", "::1")
     return {**login_pages.panel(channel, attempt), "problem": problem, "is_local": is_local}
 
 

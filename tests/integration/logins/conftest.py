@@ -24,7 +24,7 @@ def patient(request: pytest.FixtureRequest) -> None:
     """Each test finds the vendor as it was made."""
     if "vendor" in request.fixturenames:
         vendor = request.getfixturevalue("vendor")
-        vendor.slow_downs, vendor.life_s, vendor.start_status = 0, 600, 200
+        vendor.slow_downs, vendor.drops, vendor.life_s, vendor.start_status = 0, 0, 600, 200
 
 
 @pytest.fixture(scope="package")

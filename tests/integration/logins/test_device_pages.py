@@ -76,6 +76,21 @@ def test_a_vendor_in_trouble_fails_the_login_in_words(admin: Person, vendor: Ven
     assert "500" in state["error"]
 
 
+def test_a_vendor_that_cannot_be_reached_is_told_as_such(admin: Person, vendor: Vendor):
+    vendor.start_status = 0
+    ended = admin.connect("github-copilot", "device").end()
+    assert ended["status"] == "failed"
+    assert ended["error"].startswith("The vendor could not be reached: ")
+
+
+def test_a_network_that_is_lost_in_the_middle_is_survived(admin: Person, vendor: Vendor):
+    attempt = admin.connect()
+    vendor.drops = 4  # a kept connection is tried once more at once, so this is at least two polls
+    vendor.allow(attempt.user_code())
+    assert attempt.end()["status"] == "success"
+    assert vendor.drops == 0
+
+
 def test_a_second_tab_resumes_the_same_login(admin: Person, vendor: Vendor):
     attempt = admin.connect()
     code = attempt.user_code()

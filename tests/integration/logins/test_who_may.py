@@ -238,3 +238,21 @@ def test_the_page_takes_a_pasted_address_of_its_own_login_only():
     assert answer.status_code == 302
     answer = browser.post(paste, {"callback_url": f"localhost/cb?code=c&state={state}"})
     assert b"not pending" in answer.content
+
+
+@pytest.mark.parametrize(
+    ("redirect", "port", "host", "words"),
+    [
+        ("http://localhost:54545/callback", 54545, "127.0.0.1:8317", "if your browser ends on a page"),
+        ("http://localhost:54545/callback", 54545, "[::1]", "if your browser ends on a page"),
+        ("http://localhost:54545/callback", 54545, "gateway.example", "runs on another machine"),
+        ("https://gateway.example/v0/oauth/kiro/callback", 0, "gateway.example", "sends your browser to"),
+    ],
+)
+def test_where_the_browser_will_come_back_to_is_told(redirect: str, port: int, host: str, words: str):
+    user = make_person("ada", "gateway admin")
+    attempt, state = begin(user)
+    shown = attempts.Shown(state=state, page_url="https://v.example/", redirect_uri=redirect, port=port)
+    attempts.show(attempt.pk, shown, AttemptStep.PAGE)
+    page = browser_of(user).get(f"/v0/oauth/kiro/{attempt.pk}", headers={"host": host})
+    assert words in page.content.decode()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -59,6 +60,9 @@ class Vendor:
     """So many polls are answered with ``slow_down`` first."""
     life_s: int = 600
     start_status: int = 200
+    """0 drops the connection without an answer."""
+    drops: int = 0
+    """So many polls are dropped without an answer first."""
     callback_port: int = field(default_factory=free_port)
     """The channel claude's local port."""
     accounts: Iterator[int] = field(default_factory=lambda: count(1))
@@ -161,6 +165,9 @@ class Handler(BaseHTTPRequestHandler):
                 self._json(404, {"error": "not found"})
 
     def _start(self, device: str, user: str, link: str, complete: str, life: str) -> None:
+        if self.vendor.start_status == 0:
+            self._drop()
+            return
         if self.vendor.start_status != 200:
             self._json(self.vendor.start_status, {"error": "server_error"})
             return
@@ -173,6 +180,10 @@ class Handler(BaseHTTPRequestHandler):
         self._json(200, answer)
 
     def _poll(self, device_code: str, status: int, access: str, refresh: str, life: str) -> None:
+        if self.vendor.drops > 0:
+            self.vendor.drops -= 1
+            self._drop()
+            return
         if self.vendor.slow_downs > 0:
             self.vendor.slow_downs -= 1
             self._json(status, {"error": "slow_down"})
@@ -212,6 +223,10 @@ class Handler(BaseHTTPRequestHandler):
         tokens = {"access_token": f"canary-access-{code}", "refresh_token": f"canary-refresh-{code}"}
         account = {"uuid": code, "email_address": f"{code}@example.com"}
         self._json(200, {**tokens, "expires_in": 28_800, "account": account})
+
+    def _drop(self) -> None:
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
 
     def _who(self) -> str:
         """A name for whose token it is, which does not tell the token."""
