@@ -46,8 +46,8 @@ UNREADABLE_FOR = timedelta(minutes=5)
 """Until a login whose encryption key is missing is looked at again."""
 EARLY_S = 5.0
 """A token that ends while the call is on its way counts as ended."""
-COMMIT_TRIES_S = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0)
-"""Pauses before a rotated token is stored again when the database cannot be written."""
+COMMIT_TRIES_S = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, *[15.0] * 240)
+"""Pauses before a rotated token is stored again when the database cannot be written: for about an hour."""
 
 
 class Fresh(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,6 +209,7 @@ class Refresher:
 
     async def _newer(self, credential_id: int, seen_version: int) -> Fresh:
         deadline = time.monotonic() + WAIT_FOR_OTHERS_S
+        pause = LOOK_AGAIN_S
         while True:
             held = await self._read(credential_id)
             if held.version > seen_version and held.grant.access_token:
@@ -222,7 +223,8 @@ class Refresher:
                     return await self._perform(mine)
             if time.monotonic() > deadline:
                 raise RefreshUnavailable("Another process has been renewing this login for too long.")
-            await asyncio.sleep(LOOK_AGAIN_S)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, 1.0)
 
     def _check(self, held: Held) -> None:
         """Whether a refresh may be tried at all now."""

@@ -152,6 +152,17 @@ async def test_eight_processes_import_one_file_and_refresh_it_once(
     assert json.loads(path.read_text())["refresh_token"] == "refresh-1"
 
 
+async def test_a_slow_vendor_costs_nobody_the_lease(fleet: Fleet, vendor: RotatingVendor):
+    """Whoever works longer than a lease lasts extends it."""
+    vendor.held_s = 1.5
+    for _ in range(2):
+        await fleet.start(30, lease_s=0.6)
+    await until(lambda: vendor.valid == "refresh-1")
+    await asyncio.sleep(0.2)
+    assert vendor.uses == {"refresh-0": 1}
+    assert await fleet.tell("state") == [2, "refresh-1", "ok"]
+
+
 @pytest.mark.parametrize("step", ["before the lease", "with the lease", "after the commit"])
 async def test_a_process_that_dies_loses_no_token_and_uses_none_twice(
     fleet: Fleet, vendor: RotatingVendor, step: str

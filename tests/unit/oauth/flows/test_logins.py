@@ -1,5 +1,5 @@
 """Every channel's login from the first call to the grant, by hand. Refusals common to all are in
-``test_refusals.py``, files in ``test_files.py``."""
+``test_refusals.py``, files in ``tests/integration/auth_dir``."""
 
 from __future__ import annotations
 
