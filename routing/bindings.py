@@ -27,7 +27,7 @@ THREADS = 4
 FLUSH_AFTER_S = 0.2
 MOST_PENDING = 1_000
 """Holds that wait for the database at most; more are written at once."""
-RESPONSES_LAST = timedelta(days=60)
+RESPONSES_LAST = timedelta(days=31)
 """OpenAI keeps a response for 30 days at least; a hold that is older is of no use."""
 
 logger = logging.getLogger("routing.bindings")

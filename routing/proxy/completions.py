@@ -99,7 +99,13 @@ class CompletionsExchange(Routed):
         )
 
         async def attempt(candidate: Candidate) -> WholeAnswer | Delivery:
-            return await LegacyAttempt(self._gateway.client, ask, candidate, self._gateway.clock()).start()
+            clock, client = self._gateway.clock, self._gateway.client
+            try:
+                return await LegacyAttempt(client, ask, candidate, clock()).start()
+            except UpstreamRefused as error:
+                if error.refusal.status in MISSING:
+                    self._gateway.without_completions.add((candidate.credential.id, candidate.model))
+                raise
 
         candidates = [candidate for candidate in resolution.candidates if has_it(candidate)]
         try:
@@ -107,7 +113,6 @@ class CompletionsExchange(Routed):
         except UpstreamRefused as error:
             if error.refusal.status not in MISSING:
                 raise
-            self._gateway.without_completions.update((one.credential.id, one.model) for one in candidates)
             return None
 
     async def _by_chat(self, table: RoutingTable, client: ClientEntry, body: bytes) -> None:
