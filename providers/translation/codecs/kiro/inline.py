@@ -44,12 +44,15 @@ class InlineReader:
         self._tools = tools
         self._marks = ((_OPEN,) if thinks else ()) + ((_CALLED,) if tools else ())
         self._held = ""
+        self._fresh = ""
+        """What came last: a call that did not end before ends in it, or not yet."""
         self._in_thought = False
         self._trims = False
         """The line ends between a mark and what it stands before are no part of either."""
 
     def feed(self, text: str) -> list[Piece]:
         self._held += text
+        self._fresh = text
         pieces: list[Piece] = []
         while self._step(pieces):
             pass
@@ -103,7 +106,7 @@ class InlineReader:
             return self._no_call(pieces)
         if match.group(1) not in self._tools:
             return self._no_call(pieces)
-        if "]" not in held[match.end() :]:
+        if "]" not in self._fresh:
             return False if len(held) < _LONGEST_CALL else self._no_call(pieces)
         try:
             _, end = _JSON.raw_decode(held, match.end())
