@@ -169,6 +169,10 @@ class CodexOAuth(StandardChannel):
         """``x-codex-{primary,secondary}-{used-percent,window-minutes,reset-after-seconds,reset-at}``, as
         openai/codex reads them from each answer."""
         found = []
+        goes_on = any(
+            headers.get(f"x-codex-credits-{name}", "").lower() == "true"
+            for name in ("has-credits", "unlimited")
+        )
         for side in ("primary", "secondary"):
             used = wire.number(headers, f"x-codex-{side}-used-percent")
             if used is None:
@@ -182,7 +186,7 @@ class CodexOAuth(StandardChannel):
                     used_percent=min(used, 100.0),
                     resets_at=resets if resets is not None else (now + after if after is not None else None),
                     unit="percent",
-                    is_exhausted=used >= 100,
+                    is_exhausted=used >= 100 and not goes_on,
                 )
             )
         return tuple(found)
@@ -270,7 +274,8 @@ def quotas(fields: Mapping[str, object], now: float) -> tuple[Quota, ...]:
     """The windows of ``usage_url``. Paid credits go on when a window is spent."""
     limits = wire.inner(fields, "rate_limit")
     credits = wire.inner(fields, "credits")
-    goes_on = credits.get("unlimited") is True or limits.get("allowed") is True
+    has_credits = credits.get("unlimited") is True or credits.get("has_credits") is True
+    goes_on = limits.get("limit_reached") is not True and (has_credits or limits.get("allowed") is True)
     found = []
     for side in ("primary", "secondary"):
         window = wire.inner(limits, f"{side}_window")
