@@ -7,7 +7,10 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.html import format_html
+from django.utils.timesince import timesince
 from django.views.decorators.debug import sensitive_variables
 
 from providers.admin import badge, two_lines
@@ -22,7 +25,7 @@ class ClientKeyAdmin(Switchable):
     """Who may call the gateway, until when, and for which models."""
 
     form = ClientKeyForm
-    list_display = ("label", "state", "owner", "models_allowed", "expires_at", "last_used_at", "owned_by")
+    list_display = ("label", "state", "owner", "models_allowed", "expires_at", "used", "owned_by")
     list_filter = ("enabled", "origin", "owner")
     list_select_related = ("owner",)
     search_fields = ("note", "fingerprint", "owner__username")
@@ -108,6 +111,15 @@ class ClientKeyAdmin(Switchable):
         response = TemplateResponse(request, "admin/routing/clientkey/shown_once.html", context)
         response["Cache-Control"] = "no-store"
         return response
+
+    @admin.display(description="last used", ordering="last_used_at")
+    def used(self, obj: ClientKey) -> str:
+        """When, with the way to the records of its requests."""
+        if obj.last_used_at is None:
+            return "never"
+        records = f"{reverse('admin:routing_usagerecord_changelist')}?client_key_id={obj.pk}"
+        when = f"{timesince(obj.last_used_at)} ago"
+        return format_html('<a class="cpx-link" href="{}">{}</a>', records, when)
 
     @admin.display(description="client key", ordering="note")
     def label(self, obj: ClientKey) -> str:

@@ -164,6 +164,8 @@ def _figures(record: UsageRecord) -> list[dict[str, str]]:
         },
         {"title": "Finished after", "figure": milliseconds(record.duration_ms), "detail": _speed(record)},
     ]
+    if not record.attempts:
+        return cards
     if record.input_tokens is None and record.output_tokens is None:
         return [*cards, {"title": "Tokens", "figure": "not told", "detail": "the upstream gave no usage"}]
     cached, reasoning = record.cached_tokens, record.reasoning_tokens
@@ -190,8 +192,8 @@ def _speed(record: UsageRecord) -> str:
 
 
 def _attempts(record: UsageRecord, attempts: list[dict[str, Any]], names: _Names) -> list[dict[str, Any]]:
-    """With the place of each on a time line of 100 percent. Records of before 0.2 know no beginnings: there
-    attempts are taken to follow one another."""
+    """With the place of each on a time line of 100 percent. Records made before the beginnings were
+    kept have none: there attempts are taken to follow one another."""
     whole = max(record.duration_ms, sum(_number(one.get("ms")) for one in attempts), 1.0)
     shown = []
     at = 0.0

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
+from django.utils.timezone import localtime
 from unfold.contrib.filters.admin import FieldTextFilter
 from unfold.paginator import InfinitePaginator
 
@@ -82,7 +83,7 @@ class StatusFilter(admin.SimpleListFilter):
 class UsageRecordAdmin(ModelAdmin[UsageRecord]):
     """What was asked for, who served it and why, and what it took."""
 
-    list_display = ("started_at", "asked_by", "route_model", "served_by", "result", "tokens", "time_taken")
+    list_display = ("started", "asked_by", "route_model", "served_by", "result", "tokens", "time_taken")
     list_filter = (
         ClientKeyFilter,
         ProviderFilter,
@@ -108,6 +109,10 @@ class UsageRecordAdmin(ModelAdmin[UsageRecord]):
 
     def has_delete_permission(self, request: HttpRequest, obj: UsageRecord | None = None) -> bool:
         return False
+
+    @admin.display(description="started", ordering="started_at")
+    def started(self, obj: UsageRecord) -> str:
+        return two_lines(f"{localtime(obj.started_at):%H:%M:%S}", f"{localtime(obj.started_at):%d %b %Y}")
 
     @admin.display(description="asked by")
     def asked_by(self, obj: UsageRecord) -> str:

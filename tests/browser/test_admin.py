@@ -12,7 +12,7 @@ from providers import secrets
 from providers.models import Provider
 from routing import client_keys
 from routing.models import ClientKey, ModelAlias
-from tests.integration.admin.cast import make_provider, upstream
+from tests.integration.admin.cast import make_provider, make_usage, upstream
 from tests.requirements import requires
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -102,3 +102,29 @@ def test_a_new_client_key_is_shown_once_and_can_be_copied(page):
     expect(page.locator("[data-copy=client-key]")).not_to_have_text("Copy")
     page.get_by_role("link", name="I have copied it").click()
     assert plain not in page.content()
+
+
+def test_an_admin_finds_out_why_and_comes_from_a_record(page):
+    provider = make_provider(options={"only-listed": True})
+    secret = "acme-secret-0001"
+    provider.credentials.create(
+        label="Research", secret_token=secrets.seal(secret), fingerprint=secrets.fingerprint(secret)
+    )
+    ModelAlias.objects.create(provider=provider, alias="fast", upstream_model="small")
+    attempts = [{"provider": "acme", "model": "small", "status": 200, "at": 1.0, "ms": 20.0}]
+    record = make_usage(request_id="req-1", provider_key="acme", upstream_model="small", attempts=attempts)
+    page.get_by_role("link", name="Usage").click()
+    page.fill("[name=q]", "req-1")
+    page.keyboard.press("Enter")
+    page.get_by_role("rowheader").get_by_role("link").click()
+    expect(page.get_by_text("Acme answered as small")).to_be_visible()
+    assert f"/{record.pk}/change/" in page.url
+    page.get_by_role("link", name="Where would it go now?").click()
+    expect(page.locator("#verdict")).to_contain_text("It goes to acme, credential Research, as small.")
+    page.get_by_text("Headers and a sample request").click()
+    page.fill("[name=body]", '{"messages": [{"role": "user", "content": "Hi"}]}')
+    page.get_by_role("button", name="Explain").click()
+    page.get_by_text("headers and body").click()
+    expect(page.get_by_text("authorization: Bearer [")).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
