@@ -37,7 +37,7 @@ def vendor() -> Iterator[Vendor]:
 def gateway(vendor: Vendor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     environment = {**vendor.environment(), "CLIPROXY_ADMIN_PASSWORD": PASSWORD}
     with running_gateways(tmp_path_factory.mktemp("browser")) as start:
-        yield start(config=None, environment=environment)
+        yield start(config=vendor.config(), environment=environment)
 
 
 @pytest.fixture(scope="module")

@@ -29,15 +29,16 @@ def patient(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(scope="package")
 def logins(vendor: Vendor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A running gateway without a configuration file."""
+    """A running gateway whose only vendor is ours."""
     environment = {
         **vendor.environment(),
         "CLIPROXY_ADMIN_PASSWORD": PASSWORD,
         "MANAGEMENT_PASSWORD": "management-key-0001",
     }
     with running_gateways(tmp_path_factory.mktemp("logins")) as start:
-        gateway = start(config=None, environment=environment)
+        gateway = start(config=vendor.config(), environment=environment)
         yield gateway
+        assert "does not resolve" not in gateway.log
         assert not re.search(r"canary-\w+|[?&](?:state|code)=", gateway.log)
 
 

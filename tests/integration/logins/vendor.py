@@ -74,6 +74,11 @@ class Vendor:
     def deny(self, user_code: str) -> None:
         self.verdicts[self.code_of[user_code]] = "deny"
 
+    def config(self) -> str:
+        """Model calls and model lists of these logins go here too: no test leaves this machine."""
+        channels = ("kiro", "github-copilot", "claude")
+        return "oauth-upstream:\n" + "".join(f"  {name}: {self.url}/upstream\n" for name in channels)
+
     def environment(self) -> dict[str, str]:
         """Settings that put this vendor in the place of AWS, GitHub and Anthropic."""
         return {
