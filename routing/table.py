@@ -242,8 +242,6 @@ class _Draft:
             logger.error("credential %s of %s cannot be used: %s", credential.pk, provider.key, error)
             return
         why_out = _why_out(credential)
-        if why_out is None:
-            self.credentials[entry.id] = entry
         aliases, patterns = rules.aliases(credential), rules.patterns(credential)
         if entry.channel:
             closed = is_closed(credential, aliases)
@@ -267,8 +265,10 @@ class _Draft:
             offer = OpenOffer(credential=entry, excluded=patterns)
             if entry.prefix:
                 self.open_prefixes[entry.prefix].append(offer)
+                self.credentials[entry.id] = entry
             elif adapter.is_open(entry):
                 self.open_offers.append(offer)
+                self.credentials[entry.id] = entry
 
     def _entry(self, credential: Credential, defaults: GatewayDefaults) -> CredentialEntry:
         """The entry, with what the settings say of its channel."""
@@ -322,6 +322,7 @@ class _Draft:
             elif listing.excluded_by is not None:
                 self._hide(model_id, entry, "excluded", f"by pattern {listing.excluded_by}")
             else:
+                self.credentials[entry.id] = entry
                 offer = offer or self._offer(entry, listing)
                 self._offers[model_id].append(offer)
                 if model_id not in self._described:

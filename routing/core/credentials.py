@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 
 from providers.values import CredentialEntry
 from routing.core.resolve import is_allowed
 from routing.core.table import ClientEntry, RoutingTable
 
 
-def _offered(table: RoutingTable, client: ClientEntry | None) -> Iterator[CredentialEntry]:
-    """Every credential behind some offer; with ``client`` only behind those that it may use."""
-    for model in table.models.values():
-        if client is None or is_allowed(client, model.id):
-            for offer in model.offers:
-                yield offer.credential
-    if client is None or not client.allowed:
-        for open_offers in (*table.open_prefixes.values(), table.open_offers):
-            for open_offer in open_offers:
-                yield open_offer.credential
+def _reachable(table: RoutingTable, client: ClientEntry) -> Iterable[CredentialEntry]:
+    """Every credential behind an offer that ``client`` may use; some more than once."""
+    if not client.allowed:
+        return table.credentials.values()
+    models = (model for model in table.models.values() if is_allowed(client, model.id))
+    return (offer.credential for model in models for offer in model.offers)
 
 
 def find_credential(table: RoutingTable, credential_id: int) -> CredentialEntry | None:
     """The credential while it is enabled and offers something."""
-    return next((entry for entry in _offered(table, None) if entry.id == credential_id), None)
+    return table.credentials.get(credential_id)
 
 
 def credentials_of_provider(
@@ -36,7 +32,7 @@ def credentials_of_provider(
 
     ``provider_key`` "" means the first provider that has one: the highest priority, then the oldest row.
     """
-    fit = {entry.id: entry for entry in _offered(table, client) if is_fit(entry)}
+    fit = {entry.id: entry for entry in _reachable(table, client) if is_fit(entry)}
     ordered = sorted(fit.values(), key=lambda entry: (-entry.priority, entry.provider_id, entry.id))
     wanted = provider_key or (ordered[0].provider_key if ordered else "")
     return [entry for entry in ordered if entry.provider_key == wanted]

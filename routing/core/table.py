@@ -266,10 +266,20 @@ class RoutingTable(msgspec.Struct, frozen=True, kw_only=True):
     providers: dict[str, ProviderEntry] = {}
     """By key, in its order."""
     credentials: dict[int, CredentialEntry] = {}
-    """Those that serve, by id."""
+    """Those that offer something, by id; made from the offers when left out."""
     cleared_at: dict[int, float] = {}
     """Credential id -> Unix seconds of the last "clear cooldown"."""
     spent: tuple[Spent, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.credentials:
+            offers: list[Offer | OpenOffer] = [
+                offer for model in self.models.values() for offer in model.offers
+            ]
+            for opened in (*self.open_prefixes.values(), self.open_offers):
+                offers += opened
+            made = {offer.credential.id: offer.credential for offer in offers}
+            msgspec.structs.force_setattr(self, "credentials", made)
 
 
 EMPTY = RoutingTable(revision=-1, clients={}, models={})
