@@ -16,9 +16,10 @@ import msgspec
 from django.db import models, transaction
 from django.utils import timezone
 
+from oauth import timeline
 from oauth.flows.base import Callback, Grant
 from oauth.flows.channel import Channel
-from oauth.models import AttemptStatus, AttemptStep, LoginAttempt
+from oauth.models import AttemptStatus, AttemptStep, EventKind, LoginAttempt
 from oauth.tokens import store_grant
 from providers import secrets
 from providers.models import Credential
@@ -143,8 +144,20 @@ def complete(attempt_id: uuid.UUID, channel: Channel, grant: Grant) -> None:
 
 
 def fail(attempt_id: uuid.UUID, status: AttemptStatus, code: str, message: str) -> bool:
-    """End a pending attempt. False when it had ended already."""
-    return _end(attempt_id, status, error_code=code[:64], error=message[:500])
+    """End a pending attempt, and tell it on the timeline of the credential that it was to renew. False when
+    it had ended already."""
+    if not _end(attempt_id, status, error_code=code[:64], error=message[:500]):
+        return False
+    attempt = LoginAttempt.objects.select_related("begun_by").get(pk=attempt_id)
+    if attempt.renews_id is not None:
+        timeline.note(
+            attempt.renews_id,
+            EventKind.FAILURE,
+            f"Logging in again did not succeed: {message}",
+            cause=code,
+            user=attempt.begun_by,
+        )
+    return True
 
 
 def cancel(attempt_id: uuid.UUID) -> bool:
