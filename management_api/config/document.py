@@ -266,7 +266,13 @@ class _Converter:
             kind = ScalarKind.TEXT
             if tag not in ("merge", "value"):  # `<<` and `=`: plain text unless they are keys
                 self._findings.error(f"the tag {node.tag} is not allowed", line)
+        self._check_text(str(node.value), line)
         return Scalar(str(node.value), kind, line, plain=node.style is None)
+
+    def _check_text(self, text: str, line: int) -> None:
+        """What YAML can escape into a text but neither databases nor JSON can hold."""
+        if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+            self._findings.error("a NUL or half a character (`\\0`, `\\ud800`) is not allowed", line)
 
     def _mapping(self, node: Any, line: int) -> tuple[Mapping, int]:
         own: dict[str, Entry] = {}
@@ -281,6 +287,7 @@ class _Converter:
                 merged += value_node.value if isinstance(value_node, SequenceNode) else [value_node]
                 continue
             key = str(key_node.value)
+            self._check_text(key, key_line)
             value, size = self._visit(value_node)
             total += size
             if key in own:

@@ -73,7 +73,10 @@ class Reader:
             case ScalarKind.BOOLEAN:
                 return node.text.lower() in _YES
             case ScalarKind.INTEGER if (number := _whole(node.text)) is not None:
-                return number
+                if -(2**63) <= number < 2**63:
+                    return number
+                self.findings.error("is larger than a number may be; put it in quotes", line, where)
+                return None
             case ScalarKind.FLOAT if (decimal := _decimal(node.text)) is not None:
                 return decimal
         return self.filled(node.text, line, where)
@@ -130,7 +133,7 @@ class Fields:
         return self._entries[key].line if key in self._entries else self.line
 
     def place(self, key: str) -> str:
-        return f"{self.where}.{key}" if self.where and not self._is_bare else self.where or key
+        return f"{self.where}.{key}" if self.where and key and not self._is_bare else self.where or key
 
     def has(self, key: str) -> bool:
         """Whether the key is there with a value other than null."""

@@ -22,6 +22,7 @@ from providers.adapters.openai_compatible import ENDS_IN_VERSION, OpenAICompatib
 from providers.adapters.registry import UnknownAdapter, adapter_for
 from providers.values import CoolingLadder, Features, Limits
 
+NAME_LENGTH = 100
 CUSTOM = "openai-compatibility"
 ADAPTER_OF_TYPE = {
     "claude": "claude",
@@ -60,6 +61,9 @@ def read_map(fields: Fields, environ: Mapping[str, str], taken: set[str]) -> lis
     """Every provider of the map; the keys are new to ``taken`` and added there."""
     found = []
     for map_key, entry in fields.named_mappings("providers"):
+        if not map_key.strip() or len(map_key) > NAME_LENGTH:
+            entry.error("", f"the name of a provider has 1 to {NAME_LENGTH} characters")
+            continue
         provider = _provider(map_key, entry, environ, taken)
         if provider is not None:
             taken.add(provider.key)
