@@ -118,7 +118,9 @@ class Runtime:
         self._responses = DatabaseResponses()
         spool, metrics = self._spool, Metrics()
         shared = SharedTotals(
-            lambda: metrics.totals(spool.backlog_bytes), lambda: metrics.version, settings.TOTALS_DIR
+            lambda: metrics.totals(spool.backlog_bytes),
+            lambda: (metrics.version, metrics.in_flight, spool.backlog_bytes),
+            settings.TOTALS_DIR,
         )
         self._keep(shared.run(), "shared-totals")
         gateway = Gateway(

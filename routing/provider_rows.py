@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
+from providers.adapters.base import Adapter
 from providers.adapters.registry import UnknownAdapter, adapter_for
 from providers.json_columns import read
 from providers.models import Credential, Provider
@@ -38,7 +39,7 @@ def _entry(provider: Provider, credentials: list[Credential]) -> ProviderEntry:
         adapter=provider.adapter,
         name=provider.name or adapter.name,
         enabled=provider.enabled and (not credentials or any(row.enabled for row in credentials)),
-        auth_type=_auth_type(credentials, needs_key=adapter.needs_key),
+        auth_type=_auth_type(credentials, adapter),
         endpoint=(provider.base_url or adapter.base_url).rstrip("/"),
         priority=provider.priority,
         features=merged(said, adapter.features) or adapter.features,
@@ -47,8 +48,11 @@ def _entry(provider: Provider, credentials: list[Credential]) -> ProviderEntry:
     )
 
 
-def _auth_type(credentials: list[Credential], *, needs_key: bool) -> str:
+def _auth_type(credentials: list[Credential], adapter: Adapter) -> str:
     if any(credential.kind == "oauth" or credential.channel for credential in credentials):
         return "oauth_device_flow"
-    has_key = any(credential.secret_token for credential in credentials)
-    return "api_key" if has_key or (needs_key and not credentials) else "none"
+    if any(credential.secret_token for credential in credentials):
+        return "api_key"
+    if adapter.needs_login:
+        return "oauth_device_flow"
+    return "api_key" if adapter.needs_key and not credentials else "none"

@@ -5,6 +5,7 @@ It lies beside the hot path's ``GET /v1/providers…`` and asks for the manageme
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 from django.conf import settings
@@ -46,7 +47,10 @@ class ProviderEnabled(ManagementView):
         switch_provider(row, enabled=wanted)
         live = live_of(request._request)
         if live is not None:
-            live.look_again()
+            with contextlib.suppress(
+                TimeoutError
+            ):  # it is saved; a busy process takes it over a little later
+                live.look_again()
         if settings.TOTALS_DIR is not None or settings.REDIS_URL:  # there are other processes
             threading.Event().wait(settings.REFRESH_INTERVAL_S + OTHERS_S)
         return Response({"name": row.key, "enabled": wanted})

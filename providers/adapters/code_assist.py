@@ -15,7 +15,7 @@ from providers.adapters.headers import call_headers, custom_headers, merge_heade
 from providers.translation.codec import Capabilities
 from providers.translation.codecs.gemini import code_assist
 from providers.translation.codecs.gemini.code_assist import EventUnwrapper
-from providers.values import CredentialEntry, Format
+from providers.values import CredentialEntry, Features, Format
 
 
 class CodeAssist(Gemini):
@@ -24,6 +24,7 @@ class CodeAssist(Gemini):
     speaks = Format.GEMINI
     auth: Auth = BearerKey()
     environment = ()
+    features = Features(vision=True, multimodal=True, code_generation=True, max_tokens=1_000_000)
     default_mappings = ()
     needs_login = True
 

@@ -34,12 +34,12 @@ def prepare(folder: Path) -> None:
 class SharedTotals:
     """One worker's part. ``folder`` None means that this process serves alone."""
 
-    def __init__(self, own: Callable[[], Totals], version: Callable[[], int], folder: Path | None) -> None:
+    def __init__(self, own: Callable[[], Totals], version: Callable[[], object], folder: Path | None) -> None:
         self._own = own
         self._version = version
         self._folder = folder
         self._path = folder / f"{os.getpid()}.totals" if folder is not None else None
-        self._written = -1
+        self._written: object = None
 
     async def run(self) -> None:
         """Write changes until cancelled."""
