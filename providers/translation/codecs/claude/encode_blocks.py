@@ -34,6 +34,9 @@ _IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 """The four that ``image.source`` accepts (SDK type ``Base64ImageSource``)."""
 
 
+_BREAKPOINT = "prompt_cache_breakpoint"
+
+
 class Encoding:
     """What one request gathers while it is encoded: the name map and the list of what was dropped."""
 
@@ -50,6 +53,8 @@ class Encoding:
         for format_, extra in node.ext.items():
             if format_ is not Format.CLAUDE:
                 for key in extra:
+                    if key == _BREAKPOINT and getattr(node, "cache", None) is not None:
+                        continue  # it is the mark, which Anthropic has as well
                     self.drop(f"{where}.{key}" if where else key)
 
     @property

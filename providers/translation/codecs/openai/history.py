@@ -112,7 +112,7 @@ class _HistoryWriter:
         else:
             # One string: not every compatible server accepts parts here.
             content = "\n".join(part.text for part in instruction.parts)
-        if any(part.cache for part in instruction.parts):
+        if any(part.cache and Format.OPENAI not in part.ext for part in instruction.parts):
             self._dropped.append("messages.cache_control")
         self._messages.append({"role": role, "content": content, **instruction.ext.get(Format.OPENAI, {})})
 

@@ -31,14 +31,7 @@ from providers.translation.codecs.openai.history import encode_messages
 from providers.translation.codecs.openai.messages import decode_messages
 from providers.translation.codecs.openai.tools import decode_choice, decode_tools, encode_tools, is_legacy
 from providers.translation.kept_state import refuse_foreign_state
-from providers.translation.model import (
-    Json,
-    OutputConfig,
-    ReasoningConfig,
-    Request,
-    Sampling,
-    ToolCall,
-)
+from providers.translation.model import Json, OutputConfig, Part, ReasoningConfig, Request, Sampling, ToolCall
 from providers.values import Format
 
 MAX_STOPS = 4
@@ -205,6 +198,7 @@ def encode_request(request: Request, model: str, capabilities: Capabilities) -> 
     forced server tool) and for state that another vendor keeps.
     """
     refuse_foreign_state(request, Format.OPENAI)
+    request = with_shared_marks(request, Format.OPENAI)
     dropped: list[str] = []
     names = _name_map(request)
     own = own_fields(request, Format.OPENAI)
@@ -233,6 +227,30 @@ SHARED = frozenset(
 )  # fmt: skip
 """Fields without a neutral form that Chat Completions and Responses have in common."""
 _SIBLING = {Format.OPENAI: Format.RESPONSES, Format.RESPONSES: Format.OPENAI}
+
+
+MARK = "prompt_cache_breakpoint"
+"""Of content parts, in both formats."""
+
+
+def with_shared_marks(request: Request, target: Format) -> Request:
+    """The request with the cache marks of the sibling format's parts as marks of ``target``'s."""
+    sibling = _SIBLING[target]
+
+    def marked(part: Part) -> Part:
+        raw = part.ext.get(sibling, {})
+        if MARK not in raw:
+            return part
+        rest = {key: value for key, value in raw.items() if key != MARK}
+        own = {**part.ext.get(target, {}), MARK: raw[MARK]}
+        return msgspec.structs.replace(part, ext={**part.ext, sibling: rest, target: own})
+
+    replace = msgspec.structs.replace
+    return replace(
+        request,
+        instructions=tuple(replace(one, parts=tuple(map(marked, one.parts))) for one in request.instructions),
+        turns=tuple(replace(turn, parts=tuple(map(marked, turn.parts))) for turn in request.turns),
+    )
 
 
 def own_fields(request: Request, target: Format) -> dict[str, Json]:

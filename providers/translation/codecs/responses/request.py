@@ -29,6 +29,7 @@ from providers.translation.codecs.openai.request import (
     MAX_USER,
     foreign_fields,
     own_fields,
+    with_shared_marks,
 )
 from providers.translation.codecs.responses.history import encode_input_items, name_map
 from providers.translation.codecs.responses.input_items import InputReader
@@ -174,6 +175,7 @@ def encode_request(request: Request, model: str, capabilities: Capabilities) -> 
     alternatives, and for a forced tool that OpenAI does not have.
     """
     _check(request)
+    request = with_shared_marks(request, Format.RESPONSES)
     dropped: list[str] = []
     names = name_map(request)
     own = own_fields(request, Format.RESPONSES)

@@ -300,3 +300,41 @@ def test_what_this_gateway_told_goes_to_no_vendor():
     assert b"ws_cliproxy" not in passed
     assert b"ci_cliproxy" not in passed
     assert b"done" in passed
+
+
+# --- cache marks -------------------------------------------------------------------------------------
+
+BREAKPOINT = {"prompt_cache_breakpoint": {"mode": "explicit"}}
+MARKED: dict[Format, dict[str, Any]] = {
+    OPENAI: {
+        "messages": [
+            {"role": "system", "content": [{"type": "text", "text": "s", **BREAKPOINT}]},
+            {"role": "user", "content": [{"type": "text", "text": "a", **BREAKPOINT}]},
+        ]
+    },
+    RESPONSES: {
+        "input": [
+            {"role": "system", "content": [{"type": "input_text", "text": "s", **BREAKPOINT}]},
+            {"role": "user", "content": [{"type": "input_text", "text": "a", **BREAKPOINT}]},
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize(("source", "target"), [(OPENAI, RESPONSES), (RESPONSES, OPENAI)])
+def test_openais_cache_marks_stay_on_their_parts(source, target):
+    encoded = translated(source, target, **MARKED[source])
+    sent = encoded.body["messages" if target is OPENAI else "input"]
+    assert [message["content"] for message in sent] == [
+        message["content"] for message in MARKED[target]["messages" if target is OPENAI else "input"]
+    ]
+    assert encoded.dropped == ()
+
+
+@pytest.mark.parametrize("source", MARKED)
+def test_openais_cache_marks_become_anthropics(source):
+    encoded = translated(source, CLAUDE, **MARKED[source])
+    mark = {"cache_control": {"type": "ephemeral"}}
+    assert encoded.body["system"] == [{"type": "text", "text": "s", **mark}]
+    assert encoded.body["messages"][0]["content"] == [{"type": "text", "text": "a", **mark}]
+    assert encoded.dropped == ()
