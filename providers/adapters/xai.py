@@ -18,6 +18,7 @@ from providers.adapters.openai_compatible import OpenAICompatible
 from providers.adapters.response_events import ResponseRepair
 from providers.errors import UpstreamRefused
 from providers.translation.codec import Capabilities
+from providers.translation.json_text import dumps
 from providers.values import CredentialEntry, Format, Refusal, RefusalKind
 
 _CLIENT_VERSION = "0.2.120"
@@ -25,6 +26,8 @@ _CLIENT_VERSION = "0.2.120"
 _REFUSED = ("prompt_cache_retention", "safety_identifier", "stream_options", "stop")
 _SHORT = ("stream", "store", "tools", "tool_choice", "max_output_tokens", "temperature", "top_p", "top_k")
 _TRACES = frozenset({"x_user_search", "x_semantic_search", "x_keyword_search", "x_thread_fetch"})
+_UNKNOWN_TOOLS = frozenset({"tool_search", "custom", "namespace"})
+"""Kinds of OpenAI's own: the host refuses them, and a function in their place would be answered as none."""
 _DRAWING = re.compile(r"^grok-(?:4\.[6-9]|[5-9])")
 """Models that take the tool ``image_generation``."""
 
@@ -184,6 +187,7 @@ class XAI(OpenAICompatible):
         if call.operation is Operation.COMPACT:
             bodies.drop(members, *_SHORT)
             return dropped
+        _set_items(members)
         return dropped + _tools(members, call.model)
 
     def classify(self, status: int, headers: dict[str, str], body: bytes, now: float) -> Refusal:
@@ -226,6 +230,30 @@ def _is_trace(item: dict[str, Any]) -> bool:
     return item.get("name") in _TRACES or str(item.get("call_id", "")).startswith("xs_call")
 
 
+def _set_items(members: Members) -> None:
+    """Earlier calls of custom tools as calls of functions, and no empty state of reasoning."""
+    items = bodies.value_of(members, "input")
+    if not isinstance(items, list):
+        return
+    known = [_item(item) if isinstance(item, dict) else item for item in items]
+    if known != items:
+        bodies.put(members, "input", known)
+
+
+def _item(item: dict[str, Any]) -> dict[str, Any]:
+    match item.get("type"):
+        case "custom_tool_call":
+            rest = {name: value for name, value in item.items() if name != "input"}
+            arguments = dumps({"input": item.get("input") or ""})
+            return {**rest, "type": "function_call", "arguments": arguments}
+        case "custom_tool_call_output":
+            return {**item, "type": "function_call_output"}
+        case "reasoning":
+            empty = [name for name in ("content", "encrypted_content") if name in item and item[name] is None]
+            return {name: value for name, value in item.items() if name not in empty}
+    return item
+
+
 def _tools(members: Members, model: str) -> tuple[str, ...]:
     """Only tools that the host knows; a choice without tools goes too."""
     tools = bodies.objects_of(members, "tools") or []
@@ -233,8 +261,7 @@ def _tools(members: Members, model: str) -> tuple[str, ...]:
     dropped: list[str] = []
     for n, tool in enumerate(tools):
         kind = tool.get("type")
-        is_patch = kind == "custom" and tool.get("name") == "apply_patch"
-        if kind == "tool_search" or is_patch or (kind == "image_generation" and not _DRAWING.match(model)):
+        if kind in _UNKNOWN_TOOLS or (kind == "image_generation" and not _DRAWING.match(model)):
             dropped.append(f"tools[{n}]")
             continue
         if kind == "web_search":

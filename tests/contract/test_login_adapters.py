@@ -484,6 +484,30 @@ def test_xai_takes_the_tools_that_it_knows():
         made("xai", {"previous_response_id": "r"}, format_=Format.RESPONSES)
 
 
+def test_xai_is_told_of_earlier_calls_in_its_own_kinds():
+    items = [
+        {"type": "custom_tool_call", "call_id": "c1", "name": "apply_patch", "input": "*** Begin"},
+        {"type": "custom_tool_call_output", "call_id": "c1", "output": "done"},
+        {"type": "reasoning", "id": "rs_1", "summary": [], "content": None, "encrypted_content": None},
+        {"type": "message", "role": "user", "content": "Go on"},
+    ]
+    tools = [{"type": "namespace", "name": "n", "tools": []}, {"type": "custom", "name": "apply_patch"}]
+    body = {"input": items, "tools": tools, "tool_choice": "auto"}
+    request, _, sent = made("xai", body, model="grok-4.5", format_=Format.RESPONSES)
+    call, result, thought, message = sent["input"]
+    assert call == {
+        "type": "function_call",
+        "call_id": "c1",
+        "name": "apply_patch",
+        "arguments": '{"input":"*** Begin"}',
+    }
+    assert result["type"] == "function_call_output"
+    assert thought == {"type": "reasoning", "id": "rs_1", "summary": []}
+    assert message == items[3]
+    assert request.dropped == ("tools[0]", "tools[1]")
+    assert not {"tools", "tool_choice"} & set(sent)
+
+
 def test_xais_search_leaves_no_trace():
     repair = adapter_for("xai").unwrapper(make_credential("xai", channel="xai"))
     assert repair is not None
