@@ -280,7 +280,7 @@ class _Job(Listener):
             self._shown, state=step.state, page_url=step.url, redirect_uri=step.redirect_uri
         )
         deadline = time.time() + step.expires_in_s
-        local = _local_address(step.redirect_uri) if self.order.listens else None
+        local = local_address(step.redirect_uri) if self.order.listens else None
         if local is None:
             await self._show(shown, AttemptStep.PAGE, deadline)
             return await self._callback(deadline)
@@ -339,7 +339,7 @@ def _words_of(error: OAuthError) -> str:
     return error.message
 
 
-def _local_address(redirect_uri: str) -> tuple[int, str] | None:
+def local_address(redirect_uri: str) -> tuple[int, str] | None:
     """Port and path of a redirect to this machine; None for any other, which no local port can take."""
     try:
         parts = urlsplit(redirect_uri)
