@@ -52,6 +52,7 @@ class GitHubCopilot(OpenAICompatible):
     owned_by = "github-copilot"
     catalogue = COPILOT_CATALOGUE
     default_mappings = COPILOT_MAPPINGS
+    mappings_are_aliases = True
     abilities = Capabilities(legacy_max_tokens=True, developer_role=False)
     abilities_by_model = COPILOT_FAMILIES
 

@@ -333,22 +333,30 @@ class _Search:
         return error
 
     def ready(self, tier: Tier) -> list[Ready]:
+        """Written for the many requests whose candidates are all free: they cost one look each."""
         found: list[Ready] = []
+        cooldown, now = self._state.cooldown, self._now
         for offer in tier.offers:
-            credential = offer.credential
+            credential, candidates = offer.credential, offer.candidates
             if self._is_weighted and credential.weight <= 0:
-                self._weightless += offer.candidates
+                self._weightless += candidates
                 continue
-            free = [candidate for candidate in offer.candidates if self._is_free(candidate)]
-            if free and self._has_room(free[0]):
-                found.append((offer, offer.candidates if len(free) == len(offer.candidates) else tuple(free)))
+            first = candidates[0]
+            if (
+                len(candidates) > 1
+                or first.features is not None
+                or cooldown(credential.id, first.model, now) is not None
+            ):
+                candidates = tuple(candidate for candidate in candidates if self._is_free(candidate))
+                if not candidates:
+                    continue
+            is_limited = credential.limits is not None or credential.provider_limits is not None
+            if not is_limited or self._has_room(candidates[0]):
+                found.append((offer, candidates))
         return found
 
     def _has_room(self, candidate: Candidate) -> bool:
-        credential = candidate.credential
-        if credential.limits is None and credential.provider_limits is None:
-            return True
-        wait, may_be_held = limits.room(credential, self._state, self._now)
+        wait, may_be_held = limits.room(candidate.credential, self._state, self._now)
         if wait > 0:
             (self.held if may_be_held else self.limited).append((candidate, wait))
         return wait <= 0

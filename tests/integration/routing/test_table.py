@@ -285,6 +285,16 @@ def test_a_login_s_own_rules_come_first_and_its_exclusions_are_added():
     assert not any(name.startswith("claude-3-") for name in table.build().models)
 
 
+@pytest.mark.parametrize(
+    ("channel", "alias"), [("kiro", "claude-sonnet-4-5"), ("github-copilot", "claude-sonnet-4-5")]
+)
+def test_built_in_aliases_of_a_channel_go_when_its_list_is_emptied(channel, alias):
+    login = make_login(make_provider(channel, channel, base_url=""), channel)
+    assert set(served(alias)) == {login.pk}
+    GatewaySettings.objects.create(channels_without_aliases=[channel])
+    assert alias not in table.build().models
+
+
 def test_a_channel_has_error_rules_and_an_address_of_its_own():
     GatewaySettings.objects.create(
         error_rules={"claude": [{"status": 400, "action": "continue", "texts": ["quota"]}]},
