@@ -184,27 +184,12 @@ class RouteSettings(msgspec.Struct, frozen=True, kw_only=True):
     payload: PayloadRules = PayloadRules()
     ws_auth: bool = True
     """The relay socket ``/v1/ws`` needs a client key."""
-    switch_project: bool = True
-    """A spent gemini-cli project: the account's other projects are tried."""
-    switch_preview_model: bool = True
-    """A spent model: its preview (or the model of a preview) is tried."""
-    antigravity_credits: bool = True
-    """With every allowance spent, antigravity's paid credits are the last resort."""
     auth_refresh_workers: int = 16
     """Tokens renewed at once."""
-    video_result_ttl_s: float = 10_800.0
-    """How long a video stays with the credential that makes it."""
-    gpt_image_2_base_model: str = "gpt-5.4-mini"
-    """The model that carries the image tool for ``gpt-image-2``."""
-    request_log: bool = False
-    """Keep requests and answers in full, as log files."""
     codex_stream_buffering: bool = False
     """Codex's first events are held back until it generates."""
-    codex_multi_agent_v2: bool = False
     xai_x_search: bool = False
     """xAI's search tool is added to every Responses request."""
-    antigravity_signature_cache: bool = True
-    antigravity_signature_bypass_strict: bool = False
     channel_base_urls: dict[str, str] = {}
     """``oauth-upstream``: channel -> base URL of its logins."""
     logging_to_file: bool = False
