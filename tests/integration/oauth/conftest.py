@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
 
 from oauth.driver import own_client
 from providers.upstream.client import UpstreamClient
@@ -22,3 +24,4 @@ async def client() -> AsyncIterator[UpstreamClient]:
     made = own_client()
     yield made
     await made.close()
+    await sync_to_async(connections.close_all)()  # of the thread that ran what tests read and wrote
