@@ -81,6 +81,7 @@ class _Create(msgspec.Struct, frozen=True, kw_only=True):
 
     fields: dict[str, msgspec.Raw]
     lane: str | None
+    size: int = 0
     generates: bool = True
     appends: bool = False
 
@@ -125,6 +126,7 @@ class ResponsesSession:
         self._lanes: dict[str | None, Lane] = {}
         self._turns = asyncio.Semaphore(MOST_AT_ONCE)
         self._began = asyncio.get_running_loop().time()
+        self._waiting_bytes = 0
         self._is_over = False
 
     async def take(self, message: str | bytes | None) -> None:
@@ -165,6 +167,7 @@ class ResponsesSession:
         return lane, _Create(
             fields={name: value for name, value in fields.items() if name not in _CONTROL},
             lane=lane,
+            size=len(raw),
             generates=generates,
             appends=kind == "response.append",
         )
@@ -188,6 +191,13 @@ class ResponsesSession:
             raise SocketLimit(
                 f"{MOST_WAITING} responses are waiting on this stream already.", "too_many_waiting_responses"
             )
+        # One request may be as large as any; those that wait hold no more than that together.
+        if self._waiting_bytes and self._waiting_bytes + create.size > self._gateway.body_limit:
+            raise SocketLimit(
+                "The responses that wait on this connection are too large together.",
+                "too_many_waiting_responses",
+            )
+        self._waiting_bytes += create.size
         lane.waiting.append(create)
         if lane.task is None:
             lane.task = asyncio.get_running_loop().create_task(self._work(lane))
@@ -195,8 +205,9 @@ class ResponsesSession:
     async def _work(self, lane: Lane) -> None:
         try:
             while lane.waiting:
-                create = lane.waiting.popleft()
                 async with self._turns:
+                    create = lane.waiting.popleft()
+                    self._waiting_bytes -= create.size
                     await self._run(lane, create)
         finally:
             lane.task = None

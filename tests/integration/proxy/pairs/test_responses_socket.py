@@ -305,6 +305,17 @@ async def test_limits_of_one_connection(upstream, offered, ws):
     assert event["code"] == "websocket_stream_limit_reached"
 
 
+async def test_what_waits_is_bounded_in_bytes(upstream, offered, ws):
+    offered(Format.OPENAI)
+    upstream.then(streams(STREAM[Format.OPENAI](HELLO)[0], then_wait=True))
+    create = {"type": "response.create", "model": "m", "input": "x" * 40_000}
+    for _ in range(3):  # one runs, one waits, the third is too much beside it
+        await ws.send_json(create)
+    while (event := await ws.receive_json(timeout=5))["type"] != "error":
+        pass
+    assert (event["code"], event["status"]) == ("too_many_waiting_responses", 400)
+
+
 @pytest.mark.parametrize(
     ("headers", "protocols", "status"),
     [
