@@ -99,6 +99,13 @@ def similar_ids(table: RoutingTable, client: ClientEntry, model: str) -> tuple[s
     return tuple(by_lower[name] for name in found)[:MOST_SUGGESTIONS]
 
 
+def left_out(table: RoutingTable, error: GatewayError, model: str) -> tuple[Rejection, ...]:
+    """Who was no candidate where ``resolve`` raised ``error`` for ``model``."""
+    if isinstance(error, Incapable):
+        return error.rejections
+    return _hidden(table, model) if isinstance(error, UnknownModel) else ()
+
+
 def _hidden(table: RoutingTable, model: str) -> tuple[Rejection, ...]:
     """Who would offer ``model`` but for an exclusion, a switch or a prefix rule."""
     return table.hidden.get(model) or table.hidden.get(split_suffix(model)[0], ())

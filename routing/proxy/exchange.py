@@ -19,6 +19,7 @@ from providers.translation.passthrough import ParsedBody
 from providers.translation.registry import PASSTHROUGHS
 from providers.values import Format
 from routing.core import fallback, rounds
+from routing.core.explain import left_out
 from routing.core.query import RouteQuery
 from routing.core.resolve import Candidate, Incapable, Resolution, resolve
 from routing.core.table import ClientEntry, RoutingTable
@@ -390,6 +391,9 @@ class Exchange:
     async def _refuse(self, error: GatewayError) -> None:
         code = error.code or error.error_type
         status = status_for(error, self._dialect)
+        record = self._record
+        if record.decision is None:  # no model, or nobody able: who hid or lacked it is worth a note
+            record.passed_over += left_out(self._gateway.live.table, error, record.route_model)
         self._finish(status, "error", code)
         if self._has_answered and not self._is_held_open:
             return  # the head is out; the connection ends and the client sees a cut body

@@ -144,12 +144,12 @@ def decision_of(
     told: dict[str, Any] = {}
     if fallback is not None:
         told["fallback"] = list(fallback)
-    if resolution is None:
-        return told
-    told["strategy"] = resolution.strategy.value
-    if resolution.bound_by:
-        told["bound_by"] = resolution.bound_by.partition(":")[0]
-    rejections = (*dict.fromkeys(passed_over), *resolution.rejections)
+    rejections = tuple(dict.fromkeys(passed_over))
+    if resolution is not None:
+        told["strategy"] = resolution.strategy.value
+        if resolution.bound_by:
+            told["bound_by"] = resolution.bound_by.partition(":")[0]
+        rejections += resolution.rejections
     if rejections:
         kept = sorted(rejections, key=lambda one: one.reason not in OF_THE_MOMENT)
         told["rejected"] = [_rejection(one) for one in kept[:MOST_REJECTIONS]]

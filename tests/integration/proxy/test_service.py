@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from routing.core.table import ProviderEntry
+from routing.core.table import ProviderEntry, Rejection
 from routing.proxy.app import owns
 from tests.integration.proxy.conftest import KEY
 from tests.integration.proxy.upstream_double import answers
@@ -114,6 +114,14 @@ async def test_prometheus_from_elsewhere_needs_a_client_key(served):
     behind = {"x-forwarded-for": "10.0.0.9"}
     assert (await get(served, "/metrics", behind)).status_code == 401
     assert (await get(served, "/metrics", behind | AUTH)).status_code == 200
+
+
+async def test_a_model_that_a_pattern_hides_is_told_in_the_record(served):
+    hidden = Rejection(credential_id=1, provider_key="fake-1", reason="excluded", detail="by pattern g*")
+    served.live.table = msgspec.structs.replace(served.live.table, hidden={"gone": (hidden,)})
+    assert (await served.chat("gone(high)")).status_code == 404
+    (told,) = served.line.decision["rejected"]
+    assert (told["reason"], told["detail"]) == ("excluded", "by pattern g*")
 
 
 def test_the_switch_is_djangos():
