@@ -224,15 +224,19 @@ def _address(options: dict[str, Any], config: GatewayConfig | None) -> tuple[str
         host = os.environ.get("CLIPROXY_HOST") or (config.host if config else None)
     port = options["port"]
     if port is None:
-        given = os.environ.get("CLIPROXY_PORT", "")
-        if given:
-            try:
-                port = _port(given)
-            except argparse.ArgumentTypeError as error:
-                raise SetupProblem(f"CLIPROXY_PORT {error}.") from error
-        else:
-            port = config.port if config else None
+        port = _port_of_environment() or (config.port if config else None)
     return DEFAULT_HOST if host is None else host, DEFAULT_PORT if port is None else port
+
+
+def _port_of_environment() -> int | None:
+    """``CLIPROXY_PORT``; what is no port is ignored with a warning, as in CLIProxyAPI."""
+    given = os.environ.get("CLIPROXY_PORT", "").strip()
+    if not given:
+        return None
+    if given.isascii() and given.isdigit() and 1 <= int(given) <= 65535:
+        return int(given)
+    logger.warning("CLIPROXY_PORT is not a port (1 to 65535) and is ignored")
+    return None
 
 
 def _port(text: str) -> int:

@@ -27,6 +27,7 @@ from routing.models import (
     ModelExclusion,
     UsageRecord,
 )
+from tests.unit.management_api.config.test_settings import EVERYTHING
 
 pytestmark = pytest.mark.django_db
 
@@ -172,6 +173,15 @@ def test_an_export_with_secrets_makes_the_same_rows_in_an_empty_database(mode):
     take(WHOLE)
     before = rows()
     exported = export(mode)
+    emptied()
+    take(exported.text, exported.environment)
+    assert rows() == before
+
+
+def test_every_setting_survives_the_journey():
+    take(EVERYTHING)  # a value other than the default for each
+    before = rows()
+    exported = export(Secrets.ENV)
     emptied()
     take(exported.text, exported.environment)
     assert rows() == before

@@ -76,20 +76,24 @@ def test_a_configuration_file_that_is_not_there(tmp_path):
     assert said == f"nope.yaml: {tmp_path / 'nope.yaml'} does not exist\n"
 
 
-@pytest.mark.parametrize("port", ["abc", "65536"])
-def test_a_port_in_the_environment_that_is_none(tmp_path, port):
-    done = subprocess.run(
-        [sys.executable, "manage.py", "serve"],
-        cwd=REPOSITORY,
-        env=clean_environment(tmp_path / "data", CLIPROXY_PORT=port),
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-    assert (done.returncode, done.stderr) == (
-        1,
-        f"CLIPROXY_PORT must be a port number from 0 to 65535, not '{port}'.\n",
-    )
+@pytest.mark.parametrize("port", ["abc", "65536", "0"])
+def test_a_port_in_the_environment_that_is_none_is_ignored_with_a_warning(tmp_path, port):
+    with socket.socket() as holder:  # the file's port is taken, so that the process ends by itself
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        taken = holder.getsockname()[1]
+        (tmp_path / "config.yaml").write_text(f"port: {taken}\nhost: 127.0.0.1\n")
+        done = subprocess.run(
+            [sys.executable, "manage.py", "serve", "--config", str(tmp_path / "config.yaml")],
+            cwd=REPOSITORY,
+            env=clean_environment(tmp_path / "data", CLIPROXY_PORT=port),
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+    assert done.returncode == 1
+    assert "CLIPROXY_PORT is not a port (1 to 65535) and is ignored" in done.stderr
+    assert f"Port {taken} on 127.0.0.1 is taken" in done.stderr
 
 
 def test_a_lost_encryption_key(start_gateway, tmp_path):
