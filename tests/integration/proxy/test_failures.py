@@ -303,7 +303,8 @@ async def test_when_every_candidate_fails_the_last_error_is_told(proxy, upstream
 
 
 async def test_another_round_waits_for_a_short_cooldown(proxy, upstream):
-    proxy.settings = msgspec.structs.replace(proxy.settings, request_retry=1)
+    # Without a deadline of its own a request waits no longer than for a first byte, which is short here.
+    proxy.settings = msgspec.structs.replace(proxy.settings, request_retry=1, deadline_s=20.0)
     proxy.offer("m", f"{upstream.url}/v1")
     upstream.then(answers(500, openai_error("Boom")), answers(body=COMPLETION))
     response = await proxy.chat()
