@@ -10,9 +10,17 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group
 from django.db import connection
+from django.test import override_settings
 from pytest_django.plugin import blocking_manager_key
 
 from tests.processes import Gateway, running_gateways
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_passwords() -> Iterator[None]:
+    """Django's own hasher takes a third of a second for each user and each sign-in, on purpose."""
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        yield
 
 
 @pytest.fixture

@@ -13,10 +13,11 @@ export CLIPROXY_DATA_DIR=$data
 
 if [ -n "${CLIPROXY_TEST_POSTGRES_URL:-}" ]; then
   echo "== the tests that touch a database, on PostgreSQL"
-  # The real clients, the pairs of formats and the servers touch none: once, with everything, is enough.
-  DATABASE_URL=$CLIPROXY_TEST_POSTGRES_URL pytest tests/integration --ignore tests/integration/clients \
-    --ignore tests/integration/proxy/pairs --ignore tests/integration/servers -m "not browser" -n 2 --dist loadfile -q "$@" \
-    || { code=$?; [ "$code" -eq 5 ] || exit "$code"; }
+  # The rest touches no database (once, with everything, is enough) or serves from one of its own.
+  DATABASE_URL=$CLIPROXY_TEST_POSTGRES_URL pytest tests/integration -m "django_db and not browser" \
+    -n 2 --dist loadfile -q "$@" || { code=$?; [ "$code" -eq 5 ] || exit "$code"; }
+  DATABASE_URL=$CLIPROXY_TEST_POSTGRES_URL pytest tests/integration/serve/test_kill.py \
+    tests/integration/serve/test_first_run.py -n 2 -q "$@" || { code=$?; [ "$code" -eq 5 ] || exit "$code"; }
   echo "== everything, on SQLite"
 fi
 exec pytest -n 2 --dist loadfile "$@"
