@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.test import override_settings
 from pytest_django.plugin import blocking_manager_key
 
@@ -40,15 +41,41 @@ def gateway(start_gateway: Callable[..., Gateway]) -> Gateway:
     return start_gateway()
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
     """Put the groups back that a migration made: a transactional test ends by emptying every table."""
-    if nextitem is None:  # the session is over, and with it the database
+    if nextitem is None:
+        _end_other_sessions(item)
+    outcome = yield
+    if nextitem is not None and _empties_tables(item):
+        _restore_groups(item)
+    return outcome
+
+
+def _end_other_sessions(item: pytest.Item) -> None:
+    """PostgreSQL drops no database that somebody is connected to, and a thread of the code under test keeps
+    its connection until it is collected."""
+    name = str(connection.settings_dict["NAME"])
+    if connection.vendor != "postgresql" or not name.startswith("test_"):
         return
-    if "transactional_db" not in getattr(item, "fixturenames", ()):
-        marker = item.get_closest_marker("django_db")
-        if marker is None or not marker.kwargs.get("transaction"):
-            return
+    unblocked = item.config.stash[blocking_manager_key].unblock()
+    with suppress(DatabaseError), unblocked, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+def _empties_tables(item: pytest.Item) -> bool:
+    if "transactional_db" in getattr(item, "fixturenames", ()):
+        return True
+    marker = item.get_closest_marker("django_db")
+    return marker is not None and bool(marker.kwargs.get("transaction"))
+
+
+def _restore_groups(item: pytest.Item) -> None:
     groups = importlib.import_module("routing.migrations.0002_groups")
     logins = importlib.import_module("oauth.migrations.0003_login_permission")
     with item.config.stash[blocking_manager_key].unblock():

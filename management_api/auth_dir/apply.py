@@ -142,6 +142,8 @@ def _one(path: Path, row: OAuthToken | None, outcome: Outcome, folder: Path) -> 
     with transaction.atomic():
         if row is not None and not claim(row):
             return  # another process has it
+        if row is None and OAuthToken.objects.filter(file_path=str(path)).exists():
+            return  # imported meanwhile, and perhaps renewed since: what was read here may be spent
         if row is not None and row.channel != entry.channel.key:
             Credential.objects.filter(pk=row.credential_id).delete()  # another login altogether
         import_entry(entry, file=found)
@@ -164,7 +166,8 @@ def import_entry(
             return _stored(entry, file, credential)
     except IntegrityError:
         with transaction.atomic():  # another process imported the same file at the same moment
-            return _stored(entry, file, credential)
+            held = OAuthToken.objects.filter(file_path=str(file.path)).first() if file is not None else None
+            return held.credential if held is not None else _stored(entry, file, credential)
 
 
 def _stored(entry: FileEntry, file: CredentialFile | None, credential: Credential | None) -> Credential:

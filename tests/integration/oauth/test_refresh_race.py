@@ -130,6 +130,14 @@ async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
         await asyncio.sleep(0.02)
 
 
+async def renewed(fleet: Fleet, seconds: float = 30) -> None:
+    """The new token is committed, some time after the vendor gave it."""
+    deadline = time.monotonic() + seconds
+    while (state := await fleet.tell("state")) != [2, "refresh-1", "ok"]:
+        assert time.monotonic() < deadline, state
+        await asyncio.sleep(0.05)
+
+
 async def test_eight_processes_refresh_an_expiring_token_once(fleet: Fleet, vendor: RotatingVendor):
     vendor.held_s = 0.5  # long enough that all of them look while it is under way
     pids = [await fleet.start(1.5) for _ in range(8)]
@@ -158,6 +166,7 @@ async def test_a_slow_vendor_costs_nobody_the_lease(fleet: Fleet, vendor: Rotati
     for _ in range(2):
         await fleet.start(30, lease_s=0.6)
     await until(lambda: vendor.valid == "refresh-1")
+    await renewed(fleet)
     await asyncio.sleep(0.2)
     assert vendor.uses == {"refresh-0": 1}
     assert await fleet.tell("state") == [2, "refresh-1", "ok"]
@@ -171,6 +180,7 @@ async def test_a_process_that_dies_loses_no_token_and_uses_none_twice(
     assert await fleet.end(doomed, "wait") == -9
     await fleet.start(30, lease_s=0.5)
     await until(lambda: vendor.valid == "refresh-1")
+    await renewed(fleet)
     await asyncio.sleep(0.2)
     assert vendor.uses == {"refresh-0": 1}
     assert await fleet.tell("state") == [2, "refresh-1", "ok"]
@@ -187,6 +197,7 @@ async def test_a_process_that_dies_while_the_vendor_works_leaves_the_rest_to_ano
     vendor.held_s = 0
     await fleet.start(30, lease_s=0.5)
     await until(lambda: vendor.valid == "refresh-1")
+    await renewed(fleet)
     await asyncio.sleep(0.2)
     assert await fleet.tell("state") == [2, "refresh-1", "ok"]
     assert vendor.uses == {"refresh-0": 2}
