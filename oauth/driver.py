@@ -16,9 +16,11 @@ from oauth.flows.base import (
     Answer,
     Callback,
     Flow,
+    Grant,
     HttpAnswer,
     HttpCall,
     OpenPage,
+    Renewed,
     ShowCode,
     SlowedDown,
     Step,
@@ -49,6 +51,9 @@ class Listener:
 
     async def slowed_down(self, step: SlowedDown) -> None:
         """The vendor wants to be asked less often."""
+
+    async def renewed(self, grant: Grant) -> None:
+        """New tokens are there, and the flow goes on."""
 
     async def open_page(self, step: OpenPage) -> Callback:
         """Show ``step.url`` and wait for what comes back; the driver ends the wait."""
@@ -132,6 +137,8 @@ class Driver:
                 await listener.show_code(step)
             case SlowedDown():
                 await listener.slowed_down(step)
+            case Renewed():
+                await listener.renewed(step.grant)
             case OpenPage():
                 try:
                     async with asyncio.timeout(step.expires_in_s):

@@ -45,6 +45,9 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     proxy_url: str
     file_path: str
     owner: str = ""
+    was_cut_off: bool = False
+    """The last refresh of this version never ended: its lease ran out without being given back. Its token
+    may have reached the vendor."""
 
 
 def read(credential_id: int, now: datetime) -> Held | None:
@@ -156,6 +159,12 @@ def postpone(held: Held, message: str, retry_after_s: float | None, now: datetim
     return due_at
 
 
+def note_cut_off(held: Held, now: datetime) -> None:
+    """Nobody knows whether the vendor has spent the token; asking again is the one way to find out."""
+    message = "The last refresh was cut off before its answer was there. The vendor is asked again."
+    timeline.note(held.credential_id, EventKind.FAILURE, message, cause="refresh_cut_off", at=now)
+
+
 def put_off(credential_id: int, until: datetime | None) -> None:
     """Nothing can be tried: not before ``until``, or never by itself."""
     OAuthToken.objects.filter(credential_id=credential_id).update(next_refresh_at=until)
@@ -209,6 +218,10 @@ def _held(token: OAuthToken, now: datetime, owner: str = "") -> Held | None:
         proxy_url=secrets.reveal(credential.proxy_token or credential.provider.proxy_token),
         file_path=token.file_path,
         owner=owner,
+        was_cut_off=not owner
+        and bool(token.lease_owner)
+        and token.lease_until is not None
+        and token.lease_until <= now,
     )
 
 

@@ -20,8 +20,8 @@ from typing import TypeVar
 import msgspec
 from django.db import DatabaseError, close_old_connections, connections
 
-from oauth import credential_files, leases, proxies, sheets, timeline
-from oauth.driver import Driver
+from oauth import credential_files, journal, leases, proxies, sheets, timeline
+from oauth.driver import Driver, Listener
 from oauth.flows.base import Flow, Grant
 from oauth.flows.errors import OAuthError, RefreshRejected, RefreshUnavailable
 from oauth.leases import Held
@@ -131,6 +131,7 @@ class Refresher:
 
     async def run(self) -> None:
         """Look for what is due until cancelled."""
+        await self._replay()
         while True:
             try:
                 begun = await self.refresh_due()
@@ -145,6 +146,23 @@ class Refresher:
                 if any(not task.cancelled() and task.exception() is None for task in done):
                     continue
             await self._sleep(self._interval_s)
+
+    async def _replay(self) -> None:
+        """Bring in what vendors gave to processes that ended before they could store it."""
+        for kept in await asyncio.to_thread(lambda: list(journal.every())):
+            try:
+                held = await self._read(kept.credential_id)
+                if kept.is_of(held.token_id, held.version, held.grant):
+                    await self._brought_in(held, kept.grant)
+                    continue
+                if held.token_id == kept.token_id and held.grant == kept.grant and held.file_path:
+                    await self._written_back(held)  # it was committed, and the file had it not yet
+            except RefreshRejected:
+                pass  # the credential is gone, and with it whoever wanted this
+            except (RefreshUnavailable, DatabaseError) as error:
+                logger.warning("a renewed login that was written down waits: %s", error)
+                continue
+            await asyncio.to_thread(journal.forget, kept.token_id, kept.version)
 
     async def _expire(self) -> None:
         now = self._now()
@@ -249,15 +267,21 @@ class Refresher:
 
     async def _claimed(self, held: Held) -> Held | None:
         owner, now = uuid.uuid4().hex, self._now()
-        return await self._in_database(lambda: leases.claim(held.token_id, held.version, owner, now))
+        mine = await self._in_database(lambda: leases.claim(held.token_id, held.version, owner, now))
+        return mine and msgspec.structs.replace(mine, was_cut_off=held.was_cut_off)
 
     async def _perform(self, held: Held) -> Fresh:
-        """The refresh itself, under the lease. Raises OAuthError."""
+        """The refresh itself, under the lease: what a process that ended left of it, else what the vendor
+        gives. Raises OAuthError."""
         keeping = asyncio.get_running_loop().create_task(self._keep(held))
         try:
+            if (kept := await self._left_over(held)) is not None:
+                return await self._brought_in(held, kept)
+            if held.was_cut_off:
+                await self._in_database(functools.partial(leases.note_cut_off, held, self._now()))
             grant = await self._called(held)
         except RefreshRejected as error:
-            message, now = error.message, self._now()
+            message, now = _explained(held, error.message), self._now()
             await self._stored(lambda: leases.reject(held, message, now))
             logger.warning("a login has ended: log in again", extra=_fields(held, message))
             raise
@@ -270,28 +294,43 @@ class Refresher:
             keeping.cancel()
         return await self._committed(held, grant)
 
+    async def _left_over(self, held: Held) -> Grant | None:
+        try:
+            kept = await asyncio.to_thread(journal.find, held.token_id, held.version, held.grant)
+        except SecretsError as error:
+            raise RefreshUnavailable(str(error)) from error
+        return kept.grant if kept is not None else None
+
+    async def _brought_in(self, held: Held, grant: Grant) -> Fresh:
+        logger.warning("a login that was renewed before a process ended is stored now", extra=_fields(held))
+        return await self._committed(held, grant)
+
     async def _called(self, held: Held) -> Grant:
+        """What the vendor gives, written down before it is returned. Raises OAuthError."""
         settings = sheets.settings_of(held.channel)
         flow: Flow[Grant] = held.channel.refresh(held.grant, settings, self._clock())
         proxy_url = held.proxy_url or await self._in_database(proxies.default_proxy)
         driver = Driver(self._client, proxy_url=proxy_url, clock=self._clock, sleep=self._sleep)
+        notes = _Notes(held)
         try:
             async with asyncio.timeout(WHOLE_REFRESH_S):
-                return await driver.run(flow)
-        except TimeoutError as error:
-            raise RefreshUnavailable(f"The vendor took longer than {WHOLE_REFRESH_S:g} s.") from error
-        except OAuthError:
-            raise
+                grant = await driver.run(flow, notes)
         except Exception as error:
-            logger.exception("the refresh flow of %s failed", held.channel.key)
-            raise RefreshUnavailable("The refresh failed inside the gateway; its log says why.") from error
+            if notes.grant is not None:
+                return notes.grant  # the tokens are new; what was to be asked besides is asked next time
+            raise _as_refusal(held, error) from error
+        await notes.renewed(grant)
+        return grant
 
     async def _committed(self, held: Held, grant: Grant) -> Fresh:
         now = self._now()
-        if await self._stored(lambda: leases.commit(held, grant, now)):
+        is_stored = await self._stored(lambda: leases.commit(held, grant, now))
+        if is_stored:
             logger.info("login renewed", extra=_fields(held))
             if held.file_path:
                 await self._written_back(held)
+        await asyncio.to_thread(journal.forget, held.token_id, held.version)
+        if is_stored:
             return fresh_of(held.version + 1, grant)
         newer = await self._read(held.credential_id)  # somebody logged in meanwhile: that holds
         return fresh_of(newer.version, newer.grant)
@@ -330,6 +369,43 @@ class Refresher:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
+
+
+class _Notes(Listener):
+    """Writes down what a refresh gives, as soon as it is there."""
+
+    def __init__(self, held: Held) -> None:
+        self._held = held
+        self.grant: Grant | None = None
+
+    async def renewed(self, grant: Grant) -> None:
+        held = self._held
+        kept = journal.Kept(
+            token_id=held.token_id,
+            credential_id=held.credential_id,
+            version=held.version,
+            grant=grant,
+            replaces=journal.digest_of(held.grant),
+        )
+        self.grant = grant
+        await asyncio.to_thread(journal.keep, kept)
+
+
+def _as_refusal(held: Held, error: Exception) -> OAuthError:
+    match error:
+        case OAuthError():
+            return error
+        case TimeoutError():
+            return RefreshUnavailable(f"The vendor took longer than {WHOLE_REFRESH_S:g} s.")
+    logger.error("the refresh flow of %s failed", held.channel.key, exc_info=error)
+    return RefreshUnavailable("The refresh failed inside the gateway; its log says why.")
+
+
+def _explained(held: Held, message: str) -> str:
+    """Why a token that was never answered for may be spent."""
+    if not held.was_cut_off:
+        return message
+    return f"{message} The refresh before this one was cut off, and may have spent the token."
 
 
 def fresh_of(version: int, grant: Grant) -> Fresh:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from oauth.flows import google, wire
-from oauth.flows.base import Flow, Grant, Quota
+from oauth.flows.base import Flow, Grant, Quota, Renewed
 from oauth.flows.channel import LoginAsk, LoginMethod, Terms
 from oauth.flows.errors import NetworkTrouble, OAuthError, RefreshUnavailable
 from oauth.flows.standard import IMPORT
@@ -69,6 +69,8 @@ class Antigravity(google.GoogleChannel):
     def refresh(self, grant: Grant, settings: Mapping[str, str], now: float) -> Flow[Grant]:
         """A login whose project could not be learnt asks again with every refresh."""
         grant = yield from super().refresh(grant, settings, now)
+        if not self.is_complete(grant):
+            yield Renewed(grant=grant)
         return (yield from self._with_project(grant, settings))
 
     def _with_project(self, grant: Grant, settings: Mapping[str, str]) -> Flow[Grant]:

@@ -66,6 +66,15 @@ class SlowedDown(msgspec.Struct, frozen=True, kw_only=True):
     interval_s: float
 
 
+class Renewed(msgspec.Struct, frozen=True, kw_only=True):
+    """A refresh has its new tokens and more to ask: they are kept before it goes on. Answered by None.
+
+    For refreshes of several calls. The old refresh token may be spent by now, so that whatever happens to
+    the rest (a time-out, the end of the process), ``grant`` is what the refresh gave."""
+
+    grant: Grant
+
+
 class OpenPage(msgspec.Struct, frozen=True, kw_only=True):
     """The person must open ``url`` and come back to ``redirect_uri``. Answered by a Callback; the driver
     throws ``errors.LoginExpired`` into the flow when none came within ``expires_in_s``."""
@@ -88,7 +97,7 @@ class Callback(msgspec.Struct, frozen=True, kw_only=True):
         return f"Callback(error={self.error!r})"
 
 
-Step: TypeAlias = HttpCall | Wait | ShowCode | SlowedDown | OpenPage
+Step: TypeAlias = HttpCall | Wait | ShowCode | SlowedDown | OpenPage | Renewed
 Answer: TypeAlias = HttpAnswer | Callback | None
 Flow: TypeAlias = Generator[Step, Answer, T]
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import msgspec
 
 from oauth.flows import files, google, wire
-from oauth.flows.base import Flow, Grant, HttpCall, Quota
+from oauth.flows.base import Flow, Grant, HttpCall, Quota, Renewed
 from oauth.flows.channel import LoginAsk, LoginMethod, Terms
 from oauth.flows.errors import NetworkTrouble, OAuthError, RefreshUnavailable
 from oauth.flows.standard import IMPORT
@@ -94,6 +94,7 @@ class GeminiCli(google.GoogleChannel):
         grant = yield from super().refresh(grant, settings, now)
         if self.is_complete(grant):
             return grant
+        yield Renewed(grant=grant)
         try:
             grant = yield from self.with_email(grant, settings)
             return (yield from self._with_project(grant, "", settings))

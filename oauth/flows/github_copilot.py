@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from oauth.flows import device, files, renewal, wire
-from oauth.flows.base import Flow, Grant, HttpAnswer, HttpCall, Quota
+from oauth.flows.base import Flow, Grant, HttpAnswer, HttpCall, Quota, Renewed
 from oauth.flows.channel import LoginAsk, LoginMethod, Terms
 from oauth.flows.errors import NetworkTrouble, OAuthError, RefreshRejected, RefreshUnavailable
 from oauth.flows.standard import IMPORT, StandardChannel
@@ -143,6 +143,7 @@ class GitHubCopilot(StandardChannel):
         has_ended = end is not None and end <= now + self.refresh_lead_s
         if grant.refresh_token and has_ended:
             grant = yield from self._github_renewed(grant, settings)
+            yield Renewed(grant=grant)
             try:
                 return (yield from self._minted(grant, settings))
             except RefreshUnavailable:

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from oauth.flows import code, device, files, pkce, renewal, wire
-from oauth.flows.base import Flow, Grant, HttpAnswer, HttpCall
+from oauth.flows.base import Flow, Grant, HttpAnswer, HttpCall, Renewed
 from oauth.flows.channel import LoginAsk, LoginMethod, Terms
 from oauth.flows.errors import (
     NetworkTrouble,
@@ -155,6 +155,7 @@ class IFlow(StandardChannel):
         fields = renewal.tokens_of(answer)
         grant = _with_tokens(grant, fields, answer.at)
         # The rotated token is there already: a key that cannot be fetched now must not lose it.
+        yield Renewed(grant=grant)
         try:
             user = yield from wire.call(_user_call(wire.text(fields, "access_token"), settings))
             return _with_key(grant, user)

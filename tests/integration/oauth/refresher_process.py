@@ -45,6 +45,8 @@ def die_at(step: str) -> None:
             leases.claim = killed  # type: ignore[assignment]
         case "with the lease":
             leases.claim = lambda *args: killed(real_claim(*args))
+        case "with the answer":
+            leases.commit = killed  # type: ignore[assignment]
         case "after the commit":
             leases.commit = lambda *args: killed(real_commit(*args))  # type: ignore[assignment]
 

@@ -12,8 +12,8 @@ from asgiref.sync import sync_to_async
 from django.db import OperationalError, connections
 from django.utils import timezone
 
-from oauth import leases
-from oauth.flows.base import Grant
+from oauth import journal, leases
+from oauth.flows.base import Grant, HttpCall, Renewed
 from oauth.flows.errors import RefreshRejected, RefreshUnavailable
 from oauth.models import CredentialEvent, OAuthToken, TokenStatus
 from oauth.refresh import Refresher
@@ -32,8 +32,11 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(30)]
 
 
 @pytest.fixture
-async def refresher(client: UpstreamClient, vendor: FakeVendor, settings) -> AsyncIterator[Refresher]:
+async def refresher(
+    client: UpstreamClient, vendor: FakeVendor, settings, tmp_path
+) -> AsyncIterator[Refresher]:
     settings.CLIPROXY_OAUTH_QWEN_TOKEN_URL = f"{vendor.url}/token"
+    settings.DATA_DIR = tmp_path
     made = Refresher(client)
     yield made
     await made.stop()
@@ -272,6 +275,103 @@ async def test_the_database_may_be_away_when_the_new_token_arrives(refresher, ve
     await done(refresher)
     assert (await row()).grant().refresh_token == "refresh-1"
     assert vendor.counts["/token"] == 1
+
+
+class Killed(BaseException):
+    """Ends a task where ``kill -9`` would end the process."""
+
+
+async def cut_off(refresher: Refresher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refresh that ends with the vendor's answer in hand, before the database has it."""
+
+    def killed(*args: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(leases, "commit", killed)
+        (task,) = await refresher.refresh_due()
+        with pytest.raises(Killed):
+            await task
+    refresher._running.clear()
+
+
+async def test_an_answer_that_was_not_stored_is_found_at_the_next_start(
+    refresher, vendor, client, monkeypatch, tmp_path
+):
+    await login()
+    vendor.answers = {"/token": [tokens(1)]}
+    await cut_off(refresher, monkeypatch)
+    (path,) = (tmp_path / "refreshes").iterdir()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert b"access-1" not in path.read_bytes()
+    assert (await row()).version == 1
+    again = Refresher(client)
+    await again._replay()
+    await again.stop()
+    token = await row()
+    assert (token.version, token.status, token.lease_owner) == (2, "ok", "")
+    assert token.grant().refresh_token == "refresh-1"
+    assert vendor.counts["/token"] == 1
+    assert not path.exists()
+
+
+async def test_an_answer_that_was_not_stored_is_found_by_the_next_holder_of_the_lease(
+    refresher, vendor, monkeypatch, tmp_path
+):
+    stale = await entry(await login())
+    vendor.answers = {"/token": [tokens(1)]}
+    await cut_off(refresher, monkeypatch)
+    await sync_to_async(OAuthToken.objects.update)(lease_until=timezone.now())
+    assert (await refresher.renew(stale)).secret == "access-1"
+    assert vendor.counts["/token"] == 1
+    assert list((tmp_path / "refreshes").iterdir()) == []
+
+
+async def test_an_answer_for_a_login_that_was_replaced_is_dropped(
+    refresher, vendor, client, monkeypatch, tmp_path
+):
+    await login()
+    vendor.answers = {"/token": [tokens(1)]}
+    await cut_off(refresher, monkeypatch)
+    await login(access="by-hand", refresh="by-hand-r")
+    # The same row and version, in a database made anew beside the same folder.
+    await sync_to_async(OAuthToken.objects.update)(version=1, lease_owner="", lease_until=None)
+    again = Refresher(client)
+    await again._replay()
+    await again.stop()
+    assert (await row()).grant().access_token == "by-hand"
+    assert list((tmp_path / "refreshes").iterdir()) == []
+
+
+async def test_a_refresh_that_was_cut_off_unanswered_says_so(refresher, vendor):
+    await login()
+    await sync_to_async(OAuthToken.objects.update)(lease_owner="dead", lease_until=timezone.now())
+    vendor.answers = {"/token": [(400, {"error": "invalid_grant"})]}
+    await done(refresher)
+    assert "cut off" in (await row()).last_error
+    assert any("asked again" in told for told in await events("failure"))
+
+
+async def test_tokens_are_kept_though_the_rest_of_a_refresh_fails(refresher, vendor, monkeypatch, tmp_path):
+    """iFlow rotates its token and is then asked for a key: the refresh may end in between."""
+    kept_meanwhile = []
+
+    def flow(self, grant, settings, now):
+        fresh = Grant(channel="qwen", access_token="access-1", refresh_token="refresh-1")
+        yield Renewed(grant=fresh)
+        kept_meanwhile.extend(journal.every())
+        yield HttpCall(method="GET", url=f"{vendor.url}/key")
+        raise AssertionError("the call has no end")
+
+    monkeypatch.setattr("oauth.flows.qwen.Qwen.refresh", flow)
+    monkeypatch.setattr("oauth.refresh.WHOLE_REFRESH_S", 0.2)
+    vendor.answers = {"/key": ["hang"]}
+    await login()
+    await done(refresher)
+    token = await row()
+    assert (token.status, token.grant().refresh_token) == ("ok", "refresh-1")
+    assert [kept.grant.refresh_token for kept in kept_meanwhile] == ["refresh-1"]
+    assert list((tmp_path / "refreshes").iterdir()) == []
 
 
 def probed(credential: Credential) -> ProbeResult:

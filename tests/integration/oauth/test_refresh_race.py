@@ -172,7 +172,9 @@ async def test_a_slow_vendor_costs_nobody_the_lease(fleet: Fleet, vendor: Rotati
     assert await fleet.tell("state") == [2, "refresh-1", "ok"]
 
 
-@pytest.mark.parametrize("step", ["before the lease", "with the lease", "after the commit"])
+@pytest.mark.parametrize(
+    "step", ["before the lease", "with the lease", "with the answer", "after the commit"]
+)
 async def test_a_process_that_dies_loses_no_token_and_uses_none_twice(
     fleet: Fleet, vendor: RotatingVendor, step: str
 ):

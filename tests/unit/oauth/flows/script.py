@@ -14,6 +14,7 @@ from oauth.flows.base import (
     HttpAnswer,
     HttpCall,
     OpenPage,
+    Renewed,
     ShowCode,
     SlowedDown,
     Step,
@@ -65,7 +66,7 @@ class Vendor:
             if isinstance(self.back, Exception):
                 raise self.back
             return self.back or Callback(code="the-code", state=step.state)
-        if isinstance(step, ShowCode | SlowedDown):
+        if isinstance(step, ShowCode | SlowedDown | Renewed):
             return None
         if not self.answers:
             raise AssertionError(f"no answer left for {step}")
