@@ -354,7 +354,7 @@ async def test_a_refresh_that_was_cut_off_unanswered_says_so(refresher, vendor):
 
 async def test_tokens_are_kept_though_the_rest_of_a_refresh_fails(refresher, vendor, monkeypatch, tmp_path):
     """iFlow rotates its token and is then asked for a key: the refresh may end in between."""
-    kept_meanwhile = []
+    kept_meanwhile: list[journal.Kept] = []
 
     def flow(self, grant, settings, now):
         fresh = Grant(channel="qwen", access_token="access-1", refresh_token="refresh-1")
