@@ -143,7 +143,7 @@ def _add(kind: str, secret: str) -> None:
 
 def example_model() -> str:
     """A model id that a first request can name; the demo's when that is all there is."""
-    alias = ModelAlias.objects.filter(provider__enabled=True, credential__isnull=True).first()
+    alias = ModelAlias.objects.filter(provider__enabled=True, credential__isnull=True, enabled=True).first()
     if alias is not None:
         prefix = alias.provider.prefix
         return f"{prefix}/{alias.alias}" if prefix else alias.alias

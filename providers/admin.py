@@ -340,6 +340,7 @@ class CredentialPages(OwnedAdmin[Credential]):
                     "proxy",
                     "headers",
                     "websockets",
+                    "options",
                     "owned_by",
                 ),
                 "classes": ("collapse",),

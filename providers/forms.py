@@ -143,6 +143,10 @@ def model_features_field() -> StructuredField:
     )
 
 
+def options_field(example: str, help_text: str) -> StructuredField:
+    return StructuredField(dict[str, Any], {}, example=example, help_text=help_text)
+
+
 class ProviderForm(SealedForm[Provider]):
     """A provider that exists: its kind and key are settled."""
 
@@ -158,11 +162,8 @@ class ProviderForm(SealedForm[Provider]):
         example="initial_s: 1\nmax_s: 60",
         help_text="After passing faults: initial_s doubles up to max_s. Empty: the gateway's.",
     )
-    options = StructuredField(
-        dict[str, Any],
-        {},
-        example="models-endpoint: /v1/models",
-        help_text="Switches of this kind of provider (docs/protocols/providers.md).",
+    options = options_field(
+        "models-endpoint: /v1/models", "Switches of this kind of provider (docs/protocols/providers.md)."
     )
     base_url = BaseUrlField()
     headers = HeadersField()
@@ -353,6 +354,10 @@ class CredentialPageForm(CredentialForm):
     limits = limits_field()
     error_rules = error_rules_field()
     model_features = model_features_field()
+    options = options_field(
+        "only-listed: true",
+        "As at the provider, for this credential alone; of a login, where its tokens are.",
+    )
     base_url = BaseUrlField(help_text="Empty: the provider's.")
     headers = HeadersField()
     proxy = ProxyField(help_text="Empty: the provider's. “direct” uses none.")
@@ -373,4 +378,5 @@ class CredentialPageForm(CredentialForm):
             "error_rules",
             "model_features",
             "websockets",
+            "options",
         )

@@ -131,7 +131,7 @@ class Credential(CallRules, Owned):
     """The kind of login: ``codex``, ``kiro``; "" for a key."""
     account = models.JSONField(default=dict, blank=True, editable=False)
     """What the login knows of its account, text by text; never a secret."""
-    options = models.JSONField(default=dict, blank=True, editable=False)
+    options = models.JSONField(default=dict, blank=True)
     """What the file says of a login (``token-file``, ``region``) and adapter switches of this credential."""
     cooldowns_cleared_at = models.DateTimeField(null=True, blank=True, editable=False)
     """Every process drops cooldowns of this credential that began before this moment."""

@@ -36,6 +36,7 @@ from routing.admin_switch import Switchable
 from routing.admin_usage import UsageRecordAdmin
 from routing.forms import (
     AliasForm,
+    AliasPageForm,
     ChannelAliasForm,
     ChannelExclusionForm,
     ExclusionForm,
@@ -160,6 +161,7 @@ class AliasInline(RuleInline):
         "upstream_model",
         "position",
         "credential",
+        "enabled",
         "force_mapping",
         "display_name",
         "owned_by",
@@ -268,9 +270,9 @@ class RuleAdmin(OwnedAdmin[Any]):
 class ModelAliasAdmin(RuleAdmin):
     """Aliases of all providers."""
 
-    form = AliasForm
-    list_display = ("alias", "upstream_model", "provider", "holds_for", "position", "owned_by")
-    list_filter = ("provider", "origin")
+    form = AliasPageForm
+    list_display = ("alias", "upstream_model", "provider", "holds_for", "position", "enabled", "owned_by")
+    list_filter = ("provider", "enabled", "origin")
     search_fields = ("alias", "upstream_model", "provider__key")
     ordering = ("alias", "provider_id", "position", "id")
 

@@ -93,6 +93,7 @@ class AliasForm(ColumnwiseForm[ModelAlias]):
             "alias",
             "upstream_model",
             "position",
+            "enabled",
             "force_mapping",
             "display_name",
         )
@@ -101,6 +102,22 @@ class AliasForm(ColumnwiseForm[ModelAlias]):
         cleaned = super().clean() or self.cleaned_data
         check_same_provider(self, cleaned)
         return cleaned
+
+
+class AliasPageForm(AliasForm):
+    """The alias's own page: also what few aliases need."""
+
+    options = StructuredField(
+        ModelAlias.Shown,
+        {},
+        rows=3,
+        label="Shown in lists",
+        example="context_length: 200000\ninput_modalities: [text, image]",
+        help_text="context_length, input_modalities, output_modalities. Empty: what is known of the model.",
+    )
+
+    class Meta(AliasForm.Meta):
+        fields = (*AliasForm.Meta.fields, "options")
 
 
 class ExclusionForm(ColumnwiseForm[ModelExclusion]):

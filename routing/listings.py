@@ -31,6 +31,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     force_mapping: bool = False
     model: CatalogueModel
     excluded_by: str | None = None
+    enabled: bool = True
+    """False: every model behind it is switched off."""
     upstream: tuple[tuple[str, str], ...] = ()
     """``members`` as (model, suffix)."""
 
@@ -50,6 +52,7 @@ class AliasRow(NamedTuple):
     credential_id: int | None = None
     force_mapping: bool = False
     display_name: str = ""
+    enabled: bool = True
     origin: str = Origin.DATABASE
     options: dict[str, Any] = {}
 
@@ -215,7 +218,8 @@ def _aliased(catalogue: dict[str, CatalogueModel], aliases: list[AliasRow]) -> I
     pools: dict[str, list[AliasRow]] = {}
     for alias in aliases:
         pools.setdefault(alias.alias.lower(), []).append(alias)
-    for members in pools.values():
+    for rows in pools.values():
+        members = [row for row in rows if row.enabled] or rows
         first = members[0]
         known = catalogue.get(first.upstream_model) or CatalogueModel(id=first.upstream_model)
         length = first.options.get("context_length")
@@ -223,6 +227,7 @@ def _aliased(catalogue: dict[str, CatalogueModel], aliases: list[AliasRow]) -> I
             id=first.alias,
             members=tuple(dict.fromkeys(member.upstream_model for member in members)),
             force_mapping=any(member.force_mapping for member in members),
+            enabled=first.enabled,
             model=msgspec.structs.replace(
                 known,
                 display_name=first.display_name or first.alias,

@@ -5,6 +5,9 @@ The hot path never reads these; it reads the RoutingTable that ``routing/table.p
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import msgspec
 from django.conf import settings
 from django.core.validators import MaxValueValidator
 from django.db import models
@@ -40,7 +43,16 @@ class ModelAlias(Owned):
         default=False, help_text="Answers show the alias instead of the provider's model name."
     )
     display_name = models.CharField(max_length=200, blank=True)
+    enabled = models.BooleanField(default=True, help_text="Off: kept here and not offered.")
     options = models.JSONField(default=dict, blank=True)
+    """What lists show of it, if that is not what is known of the upstream model: ``Shown``."""
+
+    class Shown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+        """The form of ``options``."""
+
+        context_length: Annotated[int, msgspec.Meta(ge=0)] = 0
+        input_modalities: tuple[str, ...] = ()
+        output_modalities: tuple[str, ...] = ()
 
     class Meta:
         ordering = ["provider_id", "credential_id", "position", "id"]
@@ -62,6 +74,10 @@ class ModelAlias(Owned):
 
     def __str__(self) -> str:
         return f"{self.alias} → {self.upstream_model}"
+
+    def clean(self) -> None:
+        super().clean()
+        json_columns.check(self, options=ModelAlias.Shown)
 
 
 class ModelExclusion(Owned):

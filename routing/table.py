@@ -168,7 +168,7 @@ def relayed_models(rules: Rules, *, with_defaults: bool) -> tuple[RelayModel, ..
             max_output_tokens=listing.model.max_output_tokens,
         )
         for listing in listings
-        if listing.excluded_by is None
+        if listing.excluded_by is None and listing.enabled
     )
 
 
@@ -279,7 +279,8 @@ class _Draft:
         for listing in listings:
             self._list(entry, adapter, listing, why_out, described)
         if why_out is None and not closed:
-            offer = OpenOffer(credential=entry, excluded=patterns)
+            switched_off = tuple(listing.id for listing in listings if not listing.enabled)
+            offer = OpenOffer(credential=entry, excluded=(*patterns, *switched_off))
             if entry.prefix:
                 self.open_prefixes[entry.prefix].append(offer)
                 self.credentials[entry.id] = entry
@@ -336,6 +337,8 @@ class _Draft:
         for model_id in ids:
             if why_out is not None:
                 self._hide(model_id, entry, *why_out)
+            elif not listing.enabled:
+                self._hide(model_id, entry, "disabled", "the model is switched off")
             elif listing.excluded_by is not None:
                 self._hide(model_id, entry, "excluded", f"by pattern {listing.excluded_by}")
             else:
@@ -382,9 +385,11 @@ class _Draft:
         )
 
     def models(self) -> dict[str, RegisteredModel]:
+        offers = {model_id: self._offers[model_id] for model_id in sorted(self._offers)}
+        offers |= _with_other_spellings(offers)
         return {
-            model_id: _registered(model_id, self._offers[model_id], self._described[model_id])
-            for model_id in sorted(self._offers)
+            model_id: _registered(model_id, found, self._described[model_id])
+            for model_id, found in offers.items()
         }
 
 
@@ -399,6 +404,36 @@ def _why_out(credential: Credential) -> tuple[str, str] | None:
     if login is not None and login.is_ended:
         return "login_needed", "its login has ended: log in again"
     return None
+
+
+def _with_other_spellings(offers: dict[str, list[Offer]]) -> dict[str, list[Offer]]:
+    """Of ids that differ only in case, the offers together: a provider that has the very id is asked with
+    all its credentials that have it in any case. A prefix must be equal to the letter. Only changed ids."""
+    spellings: defaultdict[str, list[str]] = defaultdict(list)
+    for model_id in offers:
+        spellings[model_id.lower()].append(model_id)
+    changed: dict[str, list[Offer]] = {}
+    for alike in spellings.values():
+        for model_id in alike if len(alike) > 1 else ():
+            own = offers[model_id]
+            providers = {offer.credential.provider_key for offer in own}
+            asked = {offer.credential.id for offer in own}
+            others = [
+                offer
+                for other in alike
+                for offer in offers[other]
+                if offer.credential.provider_key in providers
+                and offer.credential.id not in asked
+                and _has_prefix(model_id, offer.credential.prefix)
+                == _has_prefix(other, offer.credential.prefix)
+            ]
+            if others:
+                changed[model_id] = own + list({offer.credential.id: offer for offer in others}.values())
+    return changed
+
+
+def _has_prefix(model_id: str, prefix: str) -> bool:
+    return bool(prefix) and model_id.startswith(f"{prefix}/")
 
 
 def _registered(model_id: str, offers: list[Offer], described: CatalogueModel) -> RegisteredModel:

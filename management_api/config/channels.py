@@ -14,12 +14,15 @@ from management_api.config.values import ChannelAliasConfig, ChannelExclusionCon
 from providers.values import ErrorRule
 
 CHANNEL_LENGTH = 64
+ALIASES = "oauth-model-alias"
+OLD_ALIASES = "oauth-model-mappings"
+"""What CLIProxyAPI called the aliases before 6.7; it counts where the newer key is not there."""
 
 
 def aliases(fields: Fields) -> tuple[ChannelAliasConfig, ...]:
     """Lines with name and alias that differ; a second use of an alias in a channel is left out."""
     found: list[ChannelAliasConfig] = []
-    for channel, outer in _channels(fields, "oauth-model-alias"):
+    for channel, outer in _alias_channels(fields):
         seen: set[str] = set()
         for entry in outer.mappings(channel):
             alias = ChannelAliasConfig(
@@ -47,10 +50,16 @@ def aliases(fields: Fields) -> tuple[ChannelAliasConfig, ...]:
 def emptied_channels(fields: Fields) -> tuple[str, ...]:
     """Channels whose list of aliases is there and empty: not even the built-in aliases hold for them."""
     return tuple(
-        channel.strip()
-        for channel, outer in _channels(fields, "oauth-model-alias")
-        if outer.is_empty_list(channel)
+        channel.strip() for channel, outer in _alias_channels(fields) if outer.is_empty_list(channel)
     )
+
+
+def _alias_channels(fields: Fields) -> list[tuple[str, Fields]]:
+    newer, older = fields.has(ALIASES), fields.has(OLD_ALIASES)
+    fields.skip(ALIASES, OLD_ALIASES)
+    if newer and older:
+        fields.warn(OLD_ALIASES, f"is the older name of {ALIASES}, which is there too, and is ignored")
+    return _channels(fields, OLD_ALIASES if older and not newer else ALIASES)
 
 
 def exclusions(fields: Fields) -> tuple[ChannelExclusionConfig, ...]:

@@ -218,6 +218,7 @@ def want_models(
             "position": position if model.position is None else model.position,
             "force_mapping": model.force_mapping,
             "display_name": model.display_name,
+            "enabled": model.enabled,
             "options": model.options,
             "origin_key": f"{source.origin_key}.models[{position}]",
         }

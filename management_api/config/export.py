@@ -335,6 +335,8 @@ def _aliases(rows: models.QuerySet[ModelAlias]) -> Iterator[Yaml]:
             "output-modalities": options.get("output_modalities"),
         }
         item: Yaml = {"name": row.upstream_model, "alias": row.alias, **_said(extra)}
+        if not row.enabled:
+            item["enabled"] = False
         if row.position != index:
             item["position"] = row.position
         yield item

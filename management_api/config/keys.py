@@ -27,11 +27,20 @@ WITHOUT_EFFECT_TOP = {
     "pprof": "it profiles Go; see docs/operations.md for what to use here",
 }
 
+GONE_TOP = {
+    "allow-localhost-unauthenticated": "every request needs a client key",
+    "enable-gemini-cli-endpoint": "Gemini CLI is a client like any other, with its key",
+    "force-gpt-5-codex": "an alias says which model stands for another",
+    "gemini-web": "the web page of Gemini is no provider here",
+}
+"""Of earlier releases of CLIProxyAPI."""
+
 DISGUISE_TOP = frozenset(
     {
         "antigravity",
         "claude-code",
         "claude-header-defaults",
+        "codex-instructions-enabled",
         "codex-header-defaults",
         "disable-claude-cloak-mode",
         "kiro-fingerprint",

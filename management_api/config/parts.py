@@ -59,6 +59,7 @@ def _model(entry: Fields) -> ModelConfig:
         context_length=entry.integer("max-context-length", 0) or None,
         input_modalities=inputs,
         output_modalities=_modalities(entry, "output-modalities"),
+        enabled=entry.flag("enabled") is not False,
         position=entry.integer("position", 0),
         features=_features(entry, inputs),
     )

@@ -1,7 +1,8 @@
 """The ``providers:`` map: one mapping per provider, named by it, with keys in snake_case. Pure.
 
 It stands beside the list blocks and feeds the same registry. What it says of models is a closed list: only
-models that are named (and not switched off) are offered. Without ``models`` the kind's catalogue holds.
+models that are named are offered, less those that are switched off. Without ``models`` the kind's catalogue
+holds.
 """
 
 from __future__ import annotations
@@ -274,7 +275,7 @@ def _named(model: ModelConfig, name: str, alias: str) -> ModelConfig:
 
 
 def _model(item: Fields) -> ModelConfig | None:
-    """One model; None when it is switched off or has no name."""
+    """One model; None when it has no name."""
     name = item.text("name", limit=300)
     max_tokens = max(item.integer("max_tokens") or 0, 0)
     said = Features(
@@ -283,10 +284,10 @@ def _model(item: Fields) -> ModelConfig | None:
         vision=item.flag("supports_vision"),
         max_tokens=max_tokens or None,
     )
-    enabled = item.flag("enabled") is not False
     model = ModelConfig(
         name=name,
         alias=name,
+        enabled=item.flag("enabled") is not False,
         display_name=item.text("display_name", limit=200),
         context_length=max_tokens or None,
         features=None if said == Features() else said,
@@ -294,4 +295,4 @@ def _model(item: Fields) -> ModelConfig | None:
     item.finish()
     if not name and "name" not in item.failed:
         item.warn("", "has no name and is left out")
-    return model if name and enabled else None
+    return model if name else None

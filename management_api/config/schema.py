@@ -14,7 +14,7 @@ from management_api.config import channels, document, parts
 from management_api.config.blocks import read_blocks
 from management_api.config.document import Document
 from management_api.config.fields import Fields, Reader, Unseal
-from management_api.config.keys import DISGUISE_TOP
+from management_api.config.keys import DISGUISE_TOP, GONE_TOP
 from management_api.config.logins import read_logins
 from management_api.config.problems import ConfigRefused, Findings, Problem, errors
 from management_api.config.provider_map import read_map
@@ -50,8 +50,23 @@ def read(
         keeps_secrets=fields.text("secrets").lower() == "kept",
         content_hash=file.content_hash,
     )
-    fields.finish(DISGUISE_TOP)
+    _refuse_newer_layout(fields)
+    fields.finish(DISGUISE_TOP, GONE_TOP)
     return config, findings.in_order()
+
+
+LAYOUT = 8
+"""From this ``config-version`` on CLIProxyAPI's file has other blocks (``server``, ``client``, ``upstream``,
+``oauth``): read as this layout it would say next to nothing, and applying it would delete what is there."""
+
+
+def _refuse_newer_layout(fields: Fields) -> None:
+    version = fields.integer("config-version")
+    if version is not None and version >= LAYOUT:
+        fields.error(
+            "config-version",
+            f"layout {version} cannot be read; use the one of CLIProxyAPI 7, without config-version",
+        )
 
 
 def accept(

@@ -24,6 +24,7 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     output_modalities: tuple[str, ...] = ()
     features: Features | None = None
     """What it can do, as far as it is said."""
+    enabled: bool = True
     position: int | None = None
     """Its place in a pool where that is not its place in the list."""
 

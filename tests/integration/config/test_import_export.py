@@ -82,6 +82,7 @@ providers:
     type: openai
     api_key: sk-openai-secret
     model_mappings: {fast: gpt-5-mini}
+    models: [{name: gpt-5-mini}, {name: gpt-4, enabled: false, supports_functions: false, max_tokens: 8000}]
     features: {streaming: true, vision: false}
     limits: {requests_per_minute: 60, max_tokens_per_request: 1000}
     cooldown: {enabled: true, initial_seconds: 2, max_seconds: 8}

@@ -12,7 +12,8 @@ from providers import secrets
 from providers.models import Origin
 from providers.values import Features, RuleAction
 from routing import client_keys, table
-from routing.models import ChannelAlias, ChannelExclusion, GatewaySettings
+from routing.core.resolve import UnknownModel, find_route
+from routing.models import ChannelAlias, ChannelExclusion, GatewaySettings, ModelAlias
 from tests.integration.routing.makers import exclude, make_alias, make_credential, make_provider
 
 pytestmark = pytest.mark.django_db
@@ -64,6 +65,40 @@ def test_a_pool_is_one_whatever_the_case_of_its_name():
     make_alias(acme, "pool", "a")
     assert served("Pool") == {credential.pk: ("b", "a")}
     assert "pool" not in table.build().models
+
+
+def test_keys_of_one_provider_that_spell_a_model_differently_serve_it_together():
+    acme, other = make_provider(), make_provider("other")
+    first, second, third = make_credential(acme), make_credential(acme), make_credential(other)
+    make_alias(acme, "Opus", "o-1", credential=first)
+    make_alias(acme, "opus", "o-2", credential=second)
+    make_alias(other, "opus", "o-3", credential=third)
+    assert served("Opus") == {first.pk: ("o-1",), second.pk: ("o-2",)}
+    assert served("opus") == {first.pk: ("o-1",), second.pk: ("o-2",), third.pk: ("o-3",)}
+
+
+def test_a_prefix_is_equal_to_the_letter():
+    acme = make_provider()
+    first, second = make_credential(acme, prefix="Team"), make_credential(acme, prefix="team")
+    make_alias(acme, "fast", "gpt-tiny")
+    assert set(served("Team/fast")) == {first.pk}
+    assert set(served("team/fast")) == {second.pk}
+
+
+def test_a_model_that_is_off_is_not_offered_and_says_so():
+    acme = make_provider(prefix="team")
+    credential = make_credential(acme)
+    make_alias(acme, "pool", "on", "off")
+    ModelAlias.objects.filter(upstream_model="off").update(enabled=False)
+    make_alias(acme, "gone", "x")
+    ModelAlias.objects.filter(alias="gone").update(enabled=False)
+    assert served("team/pool") == {credential.pk: ("on",)}
+    built = table.build()
+    assert "team/gone" not in built.models
+    assert (credential.pk, "disabled") in reasons("team/gone")
+    with pytest.raises(UnknownModel):  # an open prefix passes it through as little
+        find_route(built, "team/gone")
+    assert find_route(built, "team/other").offers
 
 
 def test_exclusions_are_tested_before_the_prefix():

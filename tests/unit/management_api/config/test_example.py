@@ -11,8 +11,16 @@ from management_api.config.keys import DEDICATED_BLOCKS, DISGUISE_TOP, WITHOUT_E
 DOCS = Path(__file__).parents[4] / "docs"
 EXAMPLE = DOCS / "config.example.yaml"
 NAMES = {"OPENROUTER_API_KEY": "a", "ANTHROPIC_API_KEY": "b", "GEMINI_API_KEY": "c"}
-OLDER = {"auth", "generative-language-api-key", "amp-code", "secrets", "kiro-preferred-endpoint"}
-"""Other spellings of what the example shows, and what an export writes."""
+OLDER = {
+    "auth",
+    "generative-language-api-key",
+    "amp-code",
+    "secrets",
+    "kiro-preferred-endpoint",
+    "oauth-model-mappings",
+    "config-version",
+}
+"""Other spellings of what the example shows, what an export writes, and what names a layout."""
 
 
 def test_it_is_accepted_without_a_warning():

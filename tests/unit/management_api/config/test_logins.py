@@ -98,6 +98,18 @@ def test_a_token_file_may_stand_for_a_key():
 # --- maps by channel --------------------------------------------------------------------------
 
 
+def test_the_older_name_of_aliases_counts_only_without_the_newer():
+    old = "oauth-model-mappings: {codex: [{name: gpt-5, alias: g5}], kiro: []}\n"
+    config = accepted(old)
+    assert [(alias.channel, alias.name, alias.alias) for alias in config.channel_aliases] == [
+        ("codex", "gpt-5", "g5")
+    ]
+    assert settings(old).channels_without_aliases == ("kiro",)
+    both = old + "oauth-model-alias: {codex: [{name: gpt-5, alias: new}]}\n"
+    assert [alias.alias for alias in read(both)[0].channel_aliases] == ["new"]
+    assert "oauth-model-mappings: is the older name" in warned(both)[0]
+
+
 def test_aliases_of_a_channel():
     text = (
         "oauth-model-alias:\n  gemini-cli:\n"

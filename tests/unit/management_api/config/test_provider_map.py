@@ -66,15 +66,16 @@ def test_a_login_brings_its_own_credentials():
     assert (found.key, found.adapter, found.name) == ("github-copilot", "github-copilot", "copilot")
 
 
-def test_models_are_a_closed_list_of_those_that_are_enabled():
+def test_models_are_a_closed_list_that_keeps_those_that_are_off():
     found = provider(
         "a: {type: gemini, models: [{name: gemini-1.5-pro, max_tokens: 9, supports_functions: false}, "
         "{name: off, enabled: false}, plain], model_mappings: {fast: plain}}"
     )
-    assert [(model.alias, model.name) for model in found.models] == [
-        ("gemini-1.5-pro", "gemini-1.5-pro-preview-0514"),
-        ("plain", "plain"),
-        ("fast", "plain"),
+    assert [(model.alias, model.name, model.enabled) for model in found.models] == [
+        ("gemini-1.5-pro", "gemini-1.5-pro-preview-0514", True),
+        ("off", "off", False),
+        ("plain", "plain", True),
+        ("fast", "plain", True),
     ]
     assert found.models[0].features == Features(functions=False, max_tokens=9)
     assert found.models[0].context_length == 9
@@ -83,7 +84,8 @@ def test_models_are_a_closed_list_of_those_that_are_enabled():
 
 def test_a_list_of_models_that_are_all_off_offers_none():
     found = provider("a: {type: openai, models: [{name: gpt-4, enabled: false}]}")
-    assert (found.models, found.options) == ((), {"only-listed": True})
+    assert [(model.alias, model.enabled) for model in found.models] == [("gpt-4", False)]
+    assert found.options == {"only-listed": True}
 
 
 def test_mappings_alone_leave_the_catalogue_open_but_for_a_custom_provider():

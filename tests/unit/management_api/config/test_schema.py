@@ -561,3 +561,20 @@ def test_secrets_show_in_no_repr_and_in_no_message():
     )
     assert "sk-secret" not in repr(config)
     assert "sk-secret" not in " ".join(str(problem) for problem in problems)
+
+
+def test_a_file_of_the_newer_layout_is_refused_and_not_read_as_an_empty_one():
+    newer = "config-version: 8\nserver: {port: 8317}\nclient: {api-keys: [a]}\n"
+    assert refused(newer) == [
+        "config.yaml line 1, config-version: layout 8 cannot be read; use the one of CLIProxyAPI 7, without "
+        "config-version"
+    ]
+    assert accepted("config-version: 7").client_keys == ()
+
+
+def test_keys_of_earlier_releases_say_why_they_do_nothing():
+    assert warned("gemini-web: {context: true}\ncodex-instructions-enabled: false") == [
+        "config.yaml line 1, gemini-web: has no effect: the web page of Gemini is no provider here",
+        "config.yaml line 2, codex-instructions-enabled: is ignored on purpose: the gateway does not pass "
+        "itself off as another client",
+    ]
