@@ -116,7 +116,8 @@ class AliasPageForm(AliasForm):
         help_text="context_length, input_modalities, output_modalities. Empty: what is known of the model.",
     )
 
-    class Meta(AliasForm.Meta):
+    class Meta:
+        model = ModelAlias
         fields = (*AliasForm.Meta.fields, "options")
 
 
