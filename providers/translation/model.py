@@ -112,7 +112,7 @@ class ToolCall(Part, frozen=True, kw_only=True):
             return {}
         try:
             value = msgspec.json.decode(self.arguments)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return {"input": self.arguments}
         if value is None:
             return {}

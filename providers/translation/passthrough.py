@@ -12,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 from providers.translation.codec import Capabilities, MalformedRequest
+from providers.translation.cut import behind, is_whole
 from providers.translation.model import ErrorInfo, Json, ReasoningConfig, Usage
 from providers.values import Format
 
@@ -77,7 +78,7 @@ class StreamWatch(Protocol):
     """Of what is forwarded."""
     usage: Usage | None
     is_complete: bool
-    """A terminator or a stop reason was seen: closing now is a clean end."""
+    """Closing now is a clean end: the terminator was seen, or a stop reason where there need be no more."""
     is_done: bool
     """The terminator itself was seen: nothing that matters follows."""
     has_failed: bool
@@ -87,10 +88,11 @@ class StreamWatch(Protocol):
         """What to forward for ``chunk``."""
 
     def flush(self) -> bytes:
-        """What was held back, at the upstream's end, and the terminator if a complete stream lacks it."""
+        """The upstream's end: what was held back, and a terminator that a complete stream may lack. A stream
+        that ended inside an event is not complete."""
 
     def failure(self, info: ErrorInfo) -> bytes:
-        """The in-stream form of an error of our own, so that it can follow what was forwarded already."""
+        """An error of our own inside the stream, fit to follow what was forwarded (``cut.py``)."""
 
 
 class Passthrough(Protocol):
@@ -227,6 +229,8 @@ class EventWatch:
         self.has_failed = False
         self._edits = edits
         self._tail = b""
+        self._is_torn = False
+        """Of the unfinished event, ``_tail`` is only the end."""
 
     def feed(self, chunk: bytes) -> bytes:
         data = self._tail + chunk if self._tail else chunk
@@ -236,30 +240,41 @@ class EventWatch:
             if self._edits:
                 return b""
             if len(data) > LONGEST_LOOK:  # an inline image: nothing to be seen stands in its head
-                self._tail = data[-KEPT_LOOK:]
+                self._tail, self._is_torn = data[-KEPT_LOOK:], True
             return chunk
-        self._tail = data[cut:]
+        self._tail, self._is_torn = data[cut:], False
         events = data[:cut] if cut != len(data) else data
         self.look(events)
         return self._edited(events) if self._edits else chunk
 
     def flush(self) -> bytes:
-        rest, self._tail = self._tail, b""
-        held = b""
+        rest = self._tail
+        if not is_whole(rest):
+            self.is_complete = False
+            return b""
         if rest.strip():
             self.look(rest)
-            held = self._edited(rest) if self._edits else b""
-        if not self.is_complete or self.is_done:
-            return held
-        has_gap = not rest.strip() or held.endswith(b"\n\n")
-        ending = self.terminator()
-        return held + (b"" if has_gap or not ending else b"\n\n") + ending
+        if not self._edits:
+            return b""
+        self._tail = b""
+        return self._edited(rest)
 
     def failure(self, info: ErrorInfo) -> bytes:
-        return behind_tail(self.error_event(info), b"" if self._edits else self._tail)
+        return behind(
+            b"" if self._edits else self._tail,
+            self.error_object(info),
+            self.error_name,
+            apart=self.harmless,
+            is_torn=self._is_torn,
+        )
 
-    def error_event(self, info: ErrorInfo) -> bytes:
-        """``info`` as an event of the format."""
+    error_name: str | None = None
+    """The ``event:`` of the format's errors."""
+    harmless: dict[str, Json] | None = None
+    """See ``cut.behind``."""
+
+    def error_object(self, info: ErrorInfo) -> dict[str, Json]:
+        """``info`` as the data of an event of the format."""
         raise NotImplementedError
 
     def look(self, events: bytes) -> None:
@@ -269,10 +284,6 @@ class EventWatch:
     def edit(self, payload: bytes) -> bytes:
         """The JSON of one event, changed; the same bytes when there is nothing to change."""
         raise NotImplementedError
-
-    def terminator(self) -> bytes:
-        """What ends a complete stream that the upstream did not end properly."""
-        return b""
 
     def _edited(self, events: bytes) -> bytes:
         return b"".join(self._event(event) for event in split_events(events))
@@ -286,11 +297,6 @@ class EventWatch:
             return event
         head = b"".join(line + b"\n" for line in event.splitlines() if line.startswith(b"event:"))
         return head + b"data: " + changed + b"\n\n"
-
-
-def behind_tail(event: bytes, tail: bytes) -> bytes:
-    """``event`` behind an event that was forwarded without its end, as one of its own."""
-    return b"\n\n" + event if tail.strip() else event
 
 
 def first_payload(chunk: bytes) -> bytes:

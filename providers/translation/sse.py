@@ -60,10 +60,14 @@ class SseReader:
         return [event for block in blocks if (event := self._event(block)) is not None]
 
     def close(self) -> list[SseEvent]:
-        """The stream ended: the event still pending, if any."""
+        """The stream ended: the event still pending, if any. Raises UpstreamProtocolError inside a line that
+        is not yet data; whether data is whole is for its reader to see."""
         block, self._buffer = bytes(self._buffer), bytearray()
         self._scanned = 0
         event = self._event(block)
+        line = block.rpartition(b"\n")[2]
+        if line and not (event and event.data) and not line.startswith((b":", b"id:", b"retry:")):
+            raise UpstreamProtocolError("the upstream's stream stopped inside an event")
         return [] if event is None else [event]
 
     def _event(self, block: bytes) -> SseEvent | None:

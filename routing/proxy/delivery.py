@@ -116,6 +116,8 @@ class PassingStream:
         rest = watch.flush()
         self.usage = watch.usage
         if not watch.is_complete:
+            if rest:
+                yield rest
             raise UpstreamProtocolError("the upstream's stream ended before the answer did")
         self.is_final = True
         yield rest
@@ -156,60 +158,57 @@ class TranslatedStream:
 
     async def begin(self, first: bytes) -> None:
         """Hold what is not yet content. Raises UpstreamError, still retryable."""
+        out: list[bytes] = []
         chunk: bytes | None = first
         while chunk is not None:
-            self._begun += self._translated(self._events(chunk))
+            self._translate(chunk, out)
             if self._has_content or self.is_final:
-                return
+                break
             chunk = await anext(self._chunks, None)
-        self._begun += self._translated(self._rest())
+        else:
+            self._translate(None, out)
+        self._begun = b"".join(out)
 
     async def pieces(self) -> AsyncIterator[bytes]:
         begun, self._begun = self._begun, b""
         if begun:
             yield begun
         while not self.is_final:
-            chunk = await anext(self._chunks, None)
-            events = self._events(chunk) if chunk is not None else self._rest()
-            if piece := self._translated(events):
+            out: list[bytes] = []
+            try:
+                self._translate(await anext(self._chunks, None), out)
+            except UpstreamError:
+                if piece := b"".join(out):  # what came before the failure is the client's
+                    yield piece
+                raise
+            if piece := b"".join(out):
                 yield piece
         await drain(self._chunks)
 
-    def _events(self, chunk: bytes) -> list[Event]:
-        events: list[Event] = []
-        feed = self._decoder.feed
+    def _translate(self, chunk: bytes | None, out: list[bytes]) -> None:
+        """Append what the client gets for ``chunk``; None is the end of the upstream's body."""
+        feed, reader = self._decoder.feed, self._reader
         with understood():
-            for frame in self._reader.feed(chunk):
-                events += feed(frame)
-        return events
+            for frame in reader.feed(chunk) if chunk is not None else reader.close():
+                self._encode(feed(frame), out)
+            if chunk is None and not self.is_final:
+                self._encode(self._decoder.close(), out)
 
-    def _rest(self) -> list[Event]:
-        events: list[Event] = []
-        with understood():
-            for frame in self._reader.close():
-                events += self._decoder.feed(frame)
-            if not (events and isinstance(events[-1], End)):
-                events += self._decoder.close()
-        return events
-
-    def _translated(self, events: list[Event]) -> bytes:
+    def _encode(self, events: list[Event], out: list[bytes]) -> None:
         encode = self._encoder.encode
-        out = []
-        with understood():
-            for event in events:
-                kind = type(event)
-                if kind is UsageUpdate or kind is Start:
-                    usage = event.usage  # type: ignore[attr-defined]  # both kinds have it; isinstance costs more
-                    if usage is not None:
-                        self.usage = self.usage.merged(usage) if self.usage else usage
-                elif kind is PartStart or kind is Stopped:
-                    self._has_content = True
-                elif kind is StreamError:
-                    raise self._classified(event)  # type: ignore[arg-type]  # as above
-                elif kind is End:
-                    self.is_final = True
-                out.append(encode(event))
-        return b"".join(out)
+        for event in events:
+            kind = type(event)
+            if kind is UsageUpdate or kind is Start:
+                usage = event.usage  # type: ignore[attr-defined]  # both kinds have it; isinstance costs more
+                if usage is not None:
+                    self.usage = self.usage.merged(usage) if self.usage else usage
+            elif kind is PartStart or kind is Stopped:
+                self._has_content = True
+            elif kind is StreamError:
+                raise self._classified(event)  # type: ignore[arg-type]  # as above
+            elif kind is End:
+                self.is_final = True
+            out.append(encode(event))
 
     def error(self, info: ErrorInfo) -> bytes:
         return self._encoder.error(info)

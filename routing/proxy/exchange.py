@@ -31,7 +31,7 @@ from routing.proxy.delivery import Delivery
 from routing.proxy.endpoints import Endpoint
 from routing.proxy.gateway import Gateway
 from routing.proxy.intake import ClientGone, read_body
-from routing.proxy.keepalive import EVENTS, while_telling, with_comments
+from routing.proxy.keepalive import BLANK, COMMENT, EVENTS, while_telling, with_comments
 from routing.proxy.limits import Holds
 from routing.proxy.passed_headers import passed_headers
 from routing.proxy.presence import Presence
@@ -354,7 +354,8 @@ class Exchange:
         pieces = delivery.pieces()
         keepalive_s = self._gateway.live.table.settings.keepalive_s
         if keepalive_s and delivery.content_type.startswith(EVENTS):
-            pieces = with_comments(pieces, keepalive_s)
+            sign = BLANK if self._dialect is Format.GEMINI else COMMENT
+            pieces = with_comments(pieces, keepalive_s, sign)
         try:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             try:

@@ -1,7 +1,8 @@
 """Signs of life while nothing else can be said, for clients and load balancers that give up on silence.
 
-In an event stream a comment, and only between two events; ahead of a slow whole answer a newline, which JSON
-allows there. The first newline commits the status 200: what fails later is an error body under it.
+In an event stream a comment or a blank line, and only between two events; ahead of a slow whole answer a
+newline, which JSON allows there. The first newline commits the status 200: what fails later is an error body
+under it.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ from typing import TypeVar
 T = TypeVar("T")
 
 COMMENT = b": keep-alive\n\n"
+BLANK = b"\n"
+"""For Gemini clients: the official SDK takes a comment for JSON."""
 EVENTS = "text/event-stream"
 _BOUNDARIES = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
 
-async def with_comments(pieces: AsyncIterator[bytes], seconds: float) -> AsyncGenerator[bytes, None]:
-    """``pieces`` of an event stream, and a comment after every ``seconds`` without one. Close it."""
+async def with_comments(
+    pieces: AsyncIterator[bytes], seconds: float, sign: bytes = COMMENT
+) -> AsyncGenerator[bytes, None]:
+    """``pieces`` of an event stream, and ``sign`` after every ``seconds`` without one. Close it."""
     is_between = True
     following: asyncio.Future[bytes | None] | None = None
     try:
@@ -26,7 +31,7 @@ async def with_comments(pieces: AsyncIterator[bytes], seconds: float) -> AsyncGe
             following = asyncio.ensure_future(anext(pieces, None))
             while not (await asyncio.wait({following}, timeout=seconds))[0]:
                 if is_between:
-                    yield COMMENT
+                    yield sign
             piece = following.result()
             if piece is None:
                 return

@@ -51,7 +51,7 @@ def decode_error(status: int, body: bytes) -> ErrorInfo:
     """An upstream's error answer. A body that is not JSON is quoted, trimmed to 500 characters."""
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _described(status, None, body.decode("utf-8", "replace"))
     return error_info(value, status=status)
 

@@ -16,7 +16,6 @@ from providers.translation.codecs.claude.encode_blocks import Encoding
 from providers.translation.codecs.claude.encode_reasoning import encode_reasoning
 from providers.translation.codecs.claude.errors import encode_error
 from providers.translation.codecs.claude.outcome import decode_usage, merge_raw_usage
-from providers.translation.json_text import dump_bytes
 from providers.translation.model import ErrorInfo, Json, ReasoningConfig, Request, Usage
 from providers.translation.names import IDENTITY
 from providers.translation.passthrough import (
@@ -33,7 +32,6 @@ from providers.translation.passthrough import (
     read_model,
     read_stream,
 )
-from providers.translation.sse import frame
 from providers.values import Format
 
 _HEADERS = "anthropic-"
@@ -47,7 +45,6 @@ class _Answer(msgspec.Struct):
     usage: Json = None
     error: Json = None
     message: Json = None
-    delta: Json = None
 
 
 _ANSWER = msgspec.json.Decoder(_Answer)
@@ -163,7 +160,8 @@ def watch(body: ParsedBody, model: str | None) -> Watch:
 
 
 class Watch(EventWatch):
-    """See ``StreamWatch``. Usage comes with ``message_start`` and, cumulative, with ``message_delta``."""
+    """See ``StreamWatch``. Usage comes with ``message_start`` and, cumulative, with ``message_delta``.
+    Nothing but ``message_stop`` ends the stream."""
 
     def __init__(self, model: str | None = None) -> None:
         super().__init__(edits=model is not None)
@@ -190,8 +188,6 @@ class Watch(EventWatch):
         raw = event.message.get("usage") if isinstance(event.message, dict) else event.usage
         self._counts = merge_raw_usage(self._counts, raw)
         self.usage = decode_usage(self._counts) or self.usage
-        if isinstance(event.delta, dict) and event.delta.get("stop_reason"):
-            self.is_complete = True
 
     def edit(self, payload: bytes) -> bytes:
         if b'"message_start"' not in payload:
@@ -205,11 +201,10 @@ class Watch(EventWatch):
         fields["message"] = raw_json(message)
         return msgspec.json.encode(fields)
 
-    def error_event(self, info: ErrorInfo) -> bytes:
-        return frame(dump_bytes(encode_error(info)), "error")
+    error_name = "error"
 
-    def terminator(self) -> bytes:
-        return frame(b'{"type":"message_stop"}', "message_stop")
+    def error_object(self, info: ErrorInfo) -> dict[str, Json]:
+        return encode_error(info)
 
 
 def _has_event(events: bytes, kind: str) -> bool:

@@ -126,12 +126,10 @@ class Decoder:
         return self._handle(kind, data)
 
     def close(self) -> list[Event]:
-        """The upstream closed. Complete once a stop reason was seen, even without ``message_stop``."""
+        """The upstream closed. Nothing but ``message_stop`` ends a message: a stream without it was cut,
+        be it behind the stop reason."""
         if self._failed or self._state is _State.DONE:
             return []
-        if self._stopped:
-            self._state = _State.DONE
-            return [End()]
         raise UpstreamProtocolError(f"the upstream's stream stopped {self._where()}")
 
     def _where(self) -> str:
@@ -141,7 +139,7 @@ class Decoder:
         return {
             _State.START: "before the message started",
             _State.OPEN: f"after {self._parts} content blocks, without a stop reason",
-        }.get(self._state, "after the last content block")
+        }.get(self._state, "before message_stop")
 
     def _handle(self, kind: str, data: dict[str, Json]) -> list[Event]:
         match kind:
@@ -299,14 +297,14 @@ def _whole(block: _Block) -> Unknown:
 def _json_or_text(text: str) -> Json:
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return text
 
 
 def _parse(text: str) -> dict[str, Json]:
     try:
         data = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise UpstreamProtocolError("the upstream sent an event that is not JSON") from error
     return _mapping(data, "an event")
 

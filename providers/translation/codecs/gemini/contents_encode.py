@@ -226,7 +226,7 @@ def _response(result: ToolResult, text: str) -> dict[str, Json]:
         if text.lstrip().startswith("{"):
             try:
                 value = msgspec.json.decode(text)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, RecursionError):
                 value = text
     if isinstance(value, dict) and (not result.is_error or value.get("error")):
         return value

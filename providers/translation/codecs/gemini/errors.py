@@ -66,7 +66,7 @@ def decode_error(status: int, body: bytes) -> ErrorInfo:
     """Neutral form of an upstream's error answer. Never raises; text that is no JSON becomes the message."""
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         text = body.decode(errors="replace").strip()
         return _plain(status, text)
     return error_of(value, status) or _plain(status, body.decode(errors="replace").strip())

@@ -131,7 +131,7 @@ def is_whole(call: ToolCall) -> bool:
         return True
     try:
         msgspec.json.decode(call.arguments)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False
     return True
 

@@ -36,7 +36,6 @@ from providers.translation.passthrough import (
     read_model,
     split_events,
 )
-from providers.translation.sse import frame
 from providers.values import Format
 
 COUNTS = b'"usageMetadata"'
@@ -230,8 +229,11 @@ class Watch(EventWatch):
         if is_blocked or any(one.finishReason not in UNSPECIFIED for one in chunk.candidates or ()):
             self.is_complete = True
 
-    def error_event(self, info: ErrorInfo) -> bytes:
-        return frame(dump_bytes(encode_error(info)))
+    def error_object(self, info: ErrorInfo) -> dict[str, Json]:
+        return encode_error(info)
+
+    # The official SDK sees an error only in an event that begins with it.
+    harmless = {"candidates": [], "usageMetadata": None, "promptFeedback": None, "createTime": None}
 
     def edit(self, payload: bytes) -> bytes:
         try:

@@ -164,7 +164,7 @@ class Decoder:
             return [Heartbeat()]
         try:
             value = msgspec.json.decode(data)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise UpstreamProtocolError("the upstream sent a stream frame that is not JSON") from error
         events: list[Event] = []
         for chunk in value if isinstance(value, list) else [value]:

@@ -13,7 +13,7 @@ from providers.errors import UpstreamProtocolError
 from providers.translation.codec import Capabilities
 from providers.translation.codecs.openai.errors import encode_error
 from providers.translation.codecs.openai.outcome import decode_usage
-from providers.translation.json_text import dump_bytes
+from providers.translation.cut import behind, is_whole
 from providers.translation.model import ErrorInfo, Json, ReasoningConfig, Usage
 from providers.translation.passthrough import (
     BAD_JSON,
@@ -24,7 +24,6 @@ from providers.translation.passthrough import (
     Headers,
     ParsedBody,
     UrlParts,
-    behind_tail,
     end_of_events,
     first_payload,
     raw_json,
@@ -34,7 +33,6 @@ from providers.translation.passthrough import (
     read_stream,
     split_events,
 )
-from providers.translation.sse import frame
 from providers.values import Format
 
 
@@ -185,6 +183,9 @@ class Watch:
         self._strips_usage = strips_usage
         self._model = model
         self._tail = b""
+        self._is_torn = False
+        self._held = b""
+        """The end of ``_tail`` that was not forwarded."""
         self._edits = strips_usage or model is not None
 
     def feed(self, chunk: bytes) -> bytes:
@@ -195,28 +196,46 @@ class Watch:
             if self._edits:
                 return b""
             if len(data) > LONGEST_LOOK:  # an inline image: no usage stands in its head
-                self._tail = data[-KEPT_LOOK:]
-            return chunk
-        self._tail = data[cut:]
+                self._tail, self._is_torn = data[-KEPT_LOOK:], True
+            return self._without_begun_end(chunk)
+        self._tail, self._is_torn = data[cut:], False
         events = data[:cut] if cut != len(data) else data
         if self._edits:
             return self._edited(events)
         self._look(events)
-        return chunk
+        return self._without_begun_end(chunk) if self._tail or self._held else chunk
+
+    def _without_begun_end(self, chunk: bytes) -> bytes:
+        """``chunk``, and what was held, less the beginning of ``[DONE]``: were the rest of it lost, nothing
+        could be put behind it that a client can read."""
+        out, tail = self._held + chunk, self._tail
+        if not tail.startswith(BEGUN_END):
+            self._held = b""
+            return out
+        self._held = out[-len(tail) :]
+        return out[: -len(tail)]
 
     def flush(self) -> bytes:
         """The pending event at the end; some servers omit the last blank line, or ``[DONE]``."""
-        rest, self._tail = self._tail, b""
-        held = self._edited(rest) if self._edits else b""
-        if not self._edits:
+        rest = self._tail
+        if not is_whole(rest):
+            self.is_complete = False
+            return b""
+        if self._edits:
+            held, self._tail = self._edited(rest), b""
+        else:
             self._look(rest)
-        if not self.is_complete or self.is_done:
+            held = self._held
+        if self.is_done:
             return held
-        has_gap = not rest.strip() or held.endswith(b"\n\n")
-        return held + (b"" if has_gap else b"\n\n") + b"data: [DONE]\n\n"
+        gap = b"\n\n" if rest.strip() and not held.endswith(b"\n\n") else b""
+        if self.is_complete:
+            return held + gap + b"data: [DONE]\n\n"
+        return held + gap if held else b""
 
     def failure(self, info: ErrorInfo) -> bytes:
-        return behind_tail(frame(dump_bytes(encode_error(info))), b"" if self._edits else self._tail)
+        tail = b"" if self._edits else self._tail.removesuffix(self._held)
+        return behind(tail, encode_error(info), is_torn=self._is_torn)
 
     def _look(self, events: bytes) -> tuple[int, int] | None:
         """Find the usage and the end in whole events, with as few scans as will do.
@@ -275,6 +294,8 @@ class Watch:
         fields["model"] = raw_json(self._model)
         return head + b"data: " + msgspec.json.encode(fields) + b"\n\n"
 
+
+BEGUN_END = (b"data: [", b"data:[")
 
 ERRORS = (b'data: {"error":', b'data:{"error":')
 """How an event begins in which the upstream tells of its failure."""

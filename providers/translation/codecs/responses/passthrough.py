@@ -18,7 +18,6 @@ from providers.translation.codecs.responses.activity import is_own_activity
 from providers.translation.codecs.responses.errors import error_fields
 from providers.translation.codecs.responses.outcome import decode_usage
 from providers.translation.codecs.responses.reasoning import effort_of
-from providers.translation.json_text import dump_bytes
 from providers.translation.kept_state import RESPONSES_BINDING
 from providers.translation.model import ErrorInfo, Json, ReasoningConfig, Usage
 from providers.translation.passthrough import (
@@ -36,7 +35,6 @@ from providers.translation.passthrough import (
     read_model,
     read_stream,
 )
-from providers.translation.sse import frame
 from providers.values import Format
 
 _OWN_ACTIVITY = re.compile(rb'"(?:ws|ci)_cliproxy_')
@@ -155,9 +153,10 @@ class Watch(EventWatch):
         self._model = model
         self._last = b""
 
-    def error_event(self, info: ErrorInfo) -> bytes:
-        body = {"type": "error", **error_fields(info), "sequence_number": self._next_number()}
-        return frame(dump_bytes(body), "error")
+    error_name = "error"
+
+    def error_object(self, info: ErrorInfo) -> dict[str, Json]:
+        return {"type": "error", **error_fields(info), "sequence_number": self._next_number()}
 
     def _next_number(self) -> int:
         numbers = _NUMBER.findall(self._last)

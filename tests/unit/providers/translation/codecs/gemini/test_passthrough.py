@@ -119,12 +119,6 @@ def test_a_blocked_prompt_is_a_complete_stream():
     assert watch.is_complete
 
 
-def test_an_error_behind_a_part_of_an_event_is_an_event_of_its_own():
-    watch = passthrough.Watch()
-    watch.feed(b'data: {"cand')
-    assert watch.failure(ErrorInfo(status=502, message="cut")).startswith(b"\n\ndata: ")
-
-
 def test_a_whole_answer_tells_usage_and_errors():
     usage, is_error = passthrough.read_answer(b'{"usageMetadata":{"promptTokenCount":3}}')
     assert usage is not None
