@@ -51,7 +51,7 @@ class CredentialConfig(msgspec.Struct, frozen=True, kw_only=True):
     channel: str = ""
     """Of a login: ``kiro``. Its tokens come from ``options["token-file"]`` or from ``tokens``."""
     tokens: dict[str, str] = {}
-    """Tokens written into the file itself, named as in a credential file."""
+    """Tokens written into the file itself, under the file's names (``access-token``)."""
     label: str = ""
     base_url: str = ""
     prefix: str = ""
@@ -92,11 +92,8 @@ class CredentialConfig(msgspec.Struct, frozen=True, kw_only=True):
             return self.api_key or self.fingerprint
         if not self.channel:
             return ""
-        place = (
-            self.options.get("token-file")
-            or self.tokens.get("refresh_token")
-            or self.tokens.get("access_token")
-        )
+        given = (self.tokens.get(name) for name in ("refresh-token", "access-token", "auth-token"))
+        place = self.options.get("token-file") or next(filter(None, given), "")
         return f"login:{self.channel}:{place or self.label}"
 
     def __repr__(self) -> str:

@@ -42,6 +42,14 @@ def test_words_of_kiro_that_are_none_are_ignored():
     assert read(text)[0].providers[0].credentials[0].options == {"token-file": "t", "region": "us-east-1"}
 
 
+def test_tokens_in_the_file_tell_one_login_from_another():
+    for text in (
+        "kiro: [{access-token: a}, {access-token: b}]\n",
+        "cursor: [{auth-token: a}, {auth-token: b}]\n",
+    ):
+        assert len(only(text).credentials) == 2
+
+
 def test_cursor_talks_to_its_local_bridge():
     found = only("cursor: [{token-file: t}, {auth-token: a, cursor-api-url: 'http://127.0.0.1:4000/'}]\n")
     assert [row.base_url for row in found.credentials] == ["http://127.0.0.1:3000", "http://127.0.0.1:4000"]
