@@ -103,9 +103,9 @@ def standard_reading(answer: HttpAnswer) -> str:
         return code
     if answer.status == 429:
         return "slow_down"
-    if answer.status >= 500:
-        return "unavailable"
-    return "" if answer.status < 400 else f"status {answer.status}"
+    if answer.status >= 500 or (200 <= answer.status < 300 and not wire.object_of(answer)):
+        return "unavailable"  # also a page where JSON belongs: somebody stands in between
+    return "" if answer.status < 300 else f"status {answer.status}"
 
 
 def poll(

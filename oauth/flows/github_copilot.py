@@ -177,7 +177,7 @@ class GitHubCopilot(StandardChannel):
         return msgspec.structs.replace(
             grant,
             access_token=wire.text(fields, "token"),
-            expires_at=end if end is not None else answer.at + (lasts or WITHOUT_END_S),
+            expires_at=end if end is not None else wire.moment_of(answer.at + (lasts or WITHOUT_END_S)),
             refreshed_at=answer.at,
             account=account,
         )
@@ -278,11 +278,19 @@ def _no_copilot(answer: HttpAnswer) -> OAuthError:
     details = wire.inner(wire.object_of(answer), "error_details")
     words = wire.safe(wire.text(details, "message")) or wire.error_of(answer)[1]
     told = f"({answer.status}{': ' + words if words else ''})"
-    if answer.status in (401, 403, 404):
+    if answer.status in (401, 403, 404) and not _is_limited(answer, words):
         return RefreshRejected(f"GitHub gives no Copilot token {told}: log in again, or get a subscription.")
     return RefreshUnavailable(
         f"GitHub gives no Copilot token now {told}.", retry_after_s=wire.retry_after_of(answer)
     )
+
+
+def _is_limited(answer: HttpAnswer, words: str) -> bool:
+    """GitHub's own limits answer 403 as well (docs.github.com, "Rate limits for the REST API"); and a 403
+    that is no JSON is a gate before GitHub."""
+    spent = answer.headers.get("x-ratelimit-remaining") == "0" or "retry-after" in answer.headers
+    is_page = bool(answer.body) and not wire.object_of(answer)
+    return answer.status == 403 and (spent or is_page or "rate limit" in words.lower())
 
 
 def quotas(fields: Mapping[str, object], spares: tuple[str, ...] = ()) -> tuple[Quota, ...]:

@@ -101,6 +101,8 @@ class MiniMaxLogin(StandardChannel):
             device.Started(device_code=user_code, shown=shown, at=answer.at),
             _reading,
         )
+        if not wire.text(wire.object_of(granted), "access_token", "accessToken"):
+            raise OAuthError("MiniMax confirmed the login but sent no token.")
         grant = Grant(channel=self.key, access_token="", method="device", label="MiniMax")
         return _renewed(grant, wire.object_of(granted), granted.at)
 
@@ -131,7 +133,7 @@ def _end_of(fields: Mapping[str, object], at: float) -> float | None:
     given = wire.number(fields, "expired_in", "expires_in")
     if given is None or given <= 0:
         return None
-    return wire.moment_of(given) if given > 1e9 else at + given
+    return wire.moment_of(given) if given > 1e9 else wire.moment_of(at + given)
 
 
 def _renewed(grant: Grant, fields: Mapping[str, object], at: float) -> Grant:

@@ -21,6 +21,8 @@ JSON = ("content-type", "application/json")
 FORM = ("content-type", "application/x-www-form-urlencoded")
 ACCEPT_JSON = ("accept", "application/json")
 TEXT_LIMIT = 300
+LATEST = 253_402_300_799.0
+"""The end of the year 9999, past which neither calendars nor files go: a vendor's slip of units."""
 
 
 def form_post(url: str, fields: Mapping[str, str], *headers: tuple[str, str]) -> HttpCall:
@@ -121,7 +123,7 @@ def end_of(fields: object, now: float) -> float | None:
     """Unix seconds at which a token ends: from ``expires_in``, else from an absolute time."""
     lifetime = number(fields, "expires_in", "expiresIn")
     if lifetime is not None and lifetime > 0:
-        return now + lifetime
+        return now + lifetime if now + lifetime <= LATEST else None
     for name in ("expires_at", "expiresAt"):
         if isinstance(fields, Mapping) and (moment := moment_of(fields.get(name))) is not None:
             return moment
@@ -141,7 +143,8 @@ def moment_of(value: object) -> float | None:
             return _moment_of_text(words)
     if not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
         return None
-    return value / 1000 if value > 1e12 else float(value)
+    seconds = value / 1000 if value > 1e12 else float(value)
+    return seconds if seconds <= LATEST else None
 
 
 def _moment_of_text(words: str) -> float | None:

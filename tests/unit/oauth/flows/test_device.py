@@ -39,6 +39,15 @@ def test_an_error_in_a_200_is_an_error():
     assert vendor.run(login())["access_token"] == "at"
 
 
+@pytest.mark.parametrize("page", [(200, b"<!doctype html>"), (200, b""), (200, []), (502, b"<html>")])
+def test_a_page_where_json_belongs_is_asked_again(page):
+    """A company's proxy, or a hotel's: the person may have confirmed meanwhile."""
+    vendor = Vendor([(200, STARTED), page, TOKENS])
+    assert vendor.run(login())["access_token"] == "at"
+    with pytest.raises(OAuthError, match="302"):
+        Vendor([(200, STARTED), (302, b"")]).run(login())
+
+
 def test_slow_down_adds_five_seconds_for_good():
     vendor = Vendor([(200, STARTED), (400, {"error": "slow_down"}), PENDING, TOKENS])
     vendor.run(login())

@@ -76,6 +76,10 @@ def test_a_foreign_api_host_is_not_believed():
         ((401, {"message": "Bad credentials"}), RefreshRejected),
         ((404, {}), RefreshRejected),
         ((429, {}, {"retry-after": "17"}), RefreshUnavailable),
+        ((403, {"message": "No access"}), RefreshRejected),
+        ((403, {"message": "API rate limit exceeded for user ID 1."}), RefreshUnavailable),
+        ((403, {"message": "Forbidden"}, {"x-ratelimit-remaining": "0"}), RefreshUnavailable),
+        ((403, b"<html>Are you human?</html>"), RefreshUnavailable),
         ((502, b"<html>"), RefreshUnavailable),
         (LOST, RefreshUnavailable),
     ],
@@ -84,7 +88,7 @@ def test_a_failed_second_stage(answer, kind):
     grant = COPILOT.from_file({"type": "github-copilot", "access_token": "ghu_x", "username": "octo"})
     with pytest.raises(kind) as caught:
         Vendor([answer]).run(COPILOT.refresh(grant, SETTINGS, NOW))
-    if isinstance(answer, tuple) and len(answer) == 3:
+    if answer is not LOST and answer[0] == 429:
         assert caught.value.retry_after_s == 17
 
 

@@ -335,6 +335,8 @@ def test_minimax_checks_the_state_that_comes_back():
         login("minimax", Vendor([(200, begun | {"state": "another"})]), "device")
     with pytest.raises(LoginDenied):
         login("minimax", Vendor([good, (200, {"status": "error"})]), "device")
+    with pytest.raises(OAuthError, match="no token"):
+        login("minimax", Vendor([good, (200, {"status": "success"})]), "device")
 
 
 XAI = (

@@ -54,6 +54,11 @@ def test_what_is_no_moment_is_none(written):
     assert wire.moment_of(written) is None
 
 
+def test_an_end_past_every_calendar_is_none():
+    assert wire.end_of({"expires_in": 10**30}, 0.0) is None
+    assert wire.moment_of("1e30") is None
+
+
 def test_a_moment_is_written_as_it_is_read():
     assert wire.moment_of(wire.rfc3339(NOW)) == NOW
 
