@@ -58,6 +58,8 @@ class QuotaReader:
         self._sleep = sleep
         self._interval_s = interval_s
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="quotas")
+        self._settings: dict[str, dict[str, str]] = {}
+        """By channel, read once: they do not change while a process lives."""
         self._noted: dict[int, tuple[Quota, ...]] = {}
         self._pending: dict[int, tuple[Quota, ...]] = {}
 
@@ -66,7 +68,10 @@ class QuotaReader:
         channel = BY_KEY.get(entry.channel)
         if channel is None or not channel.quotas_from_headers:
             return
-        found = channel.quotas_in(headers, self._clock())
+        settings = self._settings.get(channel.key)
+        if settings is None:
+            settings = self._settings[channel.key] = sheets.settings_of(channel)
+        found = channel.quotas_in(headers, settings, self._clock())
         if found and found != self._noted.get(entry.id):
             self._noted[entry.id] = self._pending[entry.id] = found
 

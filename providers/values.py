@@ -60,6 +60,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     ``retry_after_s`` is the delay that the upstream asked for, in seconds, None when it named none.
     ``names_quota_window`` lifts the 30 minute cap on it. ``credential_wide`` says that every model of
     the credential is affected. ``message`` is a safe excerpt of at most 500 characters.
+    ``ladder`` stands for the usual steps of a spent quota where the upstream named no delay.
     """
 
     kind: RefusalKind
@@ -71,6 +72,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     retry_after_s: float | None = None
     names_quota_window: bool = False
     credential_wide: bool = False
+    ladder: CoolingLadder | None = None
 
 
 class RuleAction(StrEnum):

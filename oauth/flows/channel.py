@@ -93,7 +93,9 @@ class Channel:
         """``refresh_lead_s``, for a channel whose logins differ."""
         return self.refresh_lead_s
 
-    def quotas_in(self, headers: Mapping[str, str], now: float) -> tuple[Quota, ...]:
+    def quotas_in(
+        self, headers: Mapping[str, str], settings: Mapping[str, str], now: float
+    ) -> tuple[Quota, ...]:
         """What the headers (lower-case names) of an answer to a model call tell of allowances."""
         return ()
 

@@ -156,12 +156,17 @@ class ClaudeOAuth(StandardChannel):
             raise RefreshUnavailable(error.message) from error
         return quotas(wire.object_of(answer)) if answer.status < 300 else ()
 
-    def quotas_in(self, headers: Mapping[str, str], now: float) -> tuple[Quota, ...]:
+    def quotas_in(
+        self, headers: Mapping[str, str], settings: Mapping[str, str], now: float
+    ) -> tuple[Quota, ...]:
         """``anthropic-ratelimit-unified-<window>-{utilization,reset,status}``; names as observed."""
         found = []
         for short, name in WINDOWS.items():
             head = f"anthropic-ratelimit-unified-{short}-"
             share = wire.number(headers, head + "utilization")
+            is_spent = headers.get(head + "status") == "rejected"
+            if share is None and is_spent:
+                share = 1.0
             if share is None:
                 continue
             found.append(
@@ -170,7 +175,7 @@ class ClaudeOAuth(StandardChannel):
                     used_percent=min(share * 100, 100.0),
                     resets_at=wire.moment_of(headers.get(head + "reset", "")),
                     unit="percent",
-                    is_exhausted=headers.get(head + "status") == "rejected",
+                    is_exhausted=is_spent,
                 )
             )
         return tuple(found)

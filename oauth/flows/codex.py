@@ -165,7 +165,9 @@ class CodexOAuth(StandardChannel):
             raise RefreshUnavailable(error.message) from error
         return quotas(wire.object_of(answer), answer.at) if answer.status < 300 else ()
 
-    def quotas_in(self, headers: Mapping[str, str], now: float) -> tuple[Quota, ...]:
+    def quotas_in(
+        self, headers: Mapping[str, str], settings: Mapping[str, str], now: float
+    ) -> tuple[Quota, ...]:
         """``x-codex-{primary,secondary}-{used-percent,window-minutes,reset-after-seconds,reset-at}``, as
         openai/codex reads them from each answer."""
         found = []

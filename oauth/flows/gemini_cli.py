@@ -21,6 +21,8 @@ METADATA = {"ideType": "IDE_UNSPECIFIED", "platform": "PLATFORM_UNSPECIFIED", "p
 FREE_TIER = "free-tier"
 ONBOARD_TRIES = 24
 ONBOARD_PAUSE_S = 5.0
+MOST_PROJECTS = 20
+"""Whose allowances are read: one call for each."""
 
 
 class GeminiCli(google.GoogleChannel):
@@ -184,20 +186,22 @@ class GeminiCli(google.GoogleChannel):
     # --- quota -----------------------------------------------------------------------------
 
     def read_quota(self, grant: Grant, settings: Mapping[str, str], now: float) -> Flow[tuple[Quota, ...]]:
+        """Of each of the account's projects, whose allowances are its own."""
         projects = [name for name in grant.account.get("project_id", "").split(",") if name]
-        if len(projects) != 1:
-            return ()  # each project has allowances of its own, and a spent one is only passed over
-        try:
-            answer = yield from wire.call(
-                self._code_assist("retrieveUserQuota", {"project": projects[0]}, grant, settings)
-            )
-        except NetworkTrouble as error:
-            raise RefreshUnavailable(error.message) from error
-        return (
-            google.bucket_quotas(wire.objects(wire.object_of(answer), "buckets"))
-            if answer.status < 300
-            else ()
-        )
+        told = []
+        for project in projects[:MOST_PROJECTS]:
+            try:
+                answer = yield from wire.call(
+                    self._code_assist("retrieveUserQuota", {"project": project}, grant, settings)
+                )
+            except NetworkTrouble as error:
+                raise RefreshUnavailable(error.message) from error
+            if answer.status >= 300:
+                return ()  # a part would say that the rest is gone
+            told.append(google.bucket_quotas(wire.objects(wire.object_of(answer), "buckets")))
+        if len(told) == 1:
+            return told[0]
+        return _side_by_side(told, projects)
 
     # --- files -----------------------------------------------------------------------------
 
@@ -256,6 +260,27 @@ class GeminiCli(google.GoogleChannel):
         project = grant.account.get("project_id", "")
         tail = "all" if "," in project else files.name_part(project)
         return f"gemini-{files.name_part(grant.account.get('email') or grant.label)}-{tail}.json"
+
+
+def _side_by_side(told: list[tuple[Quota, ...]], projects: list[str]) -> tuple[Quota, ...]:
+    """The readings of several projects, each named after its own. A model is spent when it is in all of them,
+    since a call goes on with the next project; and until the first of them has it again."""
+    spent: dict[str, list[Quota]] = {}
+    for quotas in told:
+        for quota in {quota.model: quota for quota in quotas if quota.is_exhausted}.values():
+            spent.setdefault(quota.model, []).append(quota)
+    first = {
+        model: min(found, key=lambda quota: quota.resets_at or 0.0)
+        for model, found in spent.items()
+        if len(found) == len(projects)
+    }
+    return tuple(
+        msgspec.structs.replace(
+            quota, name=f"{project}: {quota.name}", is_exhausted=first.get(quota.model) is quota
+        )
+        for project, quotas in zip(projects, told, strict=False)
+        for quota in quotas
+    )
 
 
 def _tokens(grant: Grant) -> dict[str, str]:

@@ -8,7 +8,7 @@ building-a-cli-with-a-github-app. The second stage and the quota call are what G
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
@@ -20,6 +20,8 @@ from oauth.flows.standard import IMPORT, StandardChannel
 
 WITHOUT_END_S = 25 * 60.0
 """How long a Copilot token is used when its end is not told; the plug-ins mint one every 25 minutes."""
+SNAPSHOT = "x-quota-snapshot-"
+SNAPSHOTS = ("chat", "completions", "premium_interactions", "premium_models")
 
 
 class GitHubCopilot(StandardChannel):
@@ -65,6 +67,7 @@ class GitHubCopilot(StandardChannel):
     }
     refresh_lead_s = 5 * 60.0
     quota_every_s = 15 * 60.0
+    quotas_from_headers = True
     account_keys = ("username", "email", "token_type", "scope")
     identity_keys = ("username",)
     own_keys = ("api_token_expires_at", "username")
@@ -192,8 +195,20 @@ class GitHubCopilot(StandardChannel):
             answer = yield from wire.call(github_get(settings["usage_url"], token, settings))
         except NetworkTrouble as error:
             raise RefreshUnavailable(error.message) from error
-        spares = tuple(name.strip() for name in settings["included_models"].split(",") if name.strip())
-        return quotas(wire.object_of(answer), spares) if answer.status < 300 else ()
+        return quotas(wire.object_of(answer), included_of(settings)) if answer.status < 300 else ()
+
+    def quotas_in(
+        self, headers: Mapping[str, str], settings: Mapping[str, str], now: float
+    ) -> tuple[Quota, ...]:
+        """``x-quota-snapshot-<name>: ent=300&ov=0.0&ovPerm=false&rem=95.5&rst=…`` as microsoft/
+        vscode-copilot-chat (``chatQuotaServiceImpl.ts``) reads them: ``rem`` is in percent, ``ent`` -1 means
+        without limit."""
+        found = [
+            _snapshot(name, dict(parse_qsl(headers[SNAPSHOT + name])), included_of(settings))
+            for name in SNAPSHOTS
+            if SNAPSHOT + name in headers
+        ]
+        return tuple(quota for quota in found if quota is not None)
 
     # --- files -----------------------------------------------------------------------------
 
@@ -282,6 +297,32 @@ def _no_copilot(answer: HttpAnswer) -> OAuthError:
         return RefreshRejected(f"GitHub gives no Copilot token {told}: log in again, or get a subscription.")
     return RefreshUnavailable(
         f"GitHub gives no Copilot token now {told}.", retry_after_s=wire.retry_after_of(answer)
+    )
+
+
+def included_of(settings: Mapping[str, str]) -> tuple[str, ...]:
+    """The models that cost no premium request."""
+    return tuple(name.strip() for name in settings["included_models"].split(",") if name.strip())
+
+
+def _snapshot(name: str, fields: Mapping[str, str], spares: tuple[str, ...]) -> Quota | None:
+    """One allowance as an answer's header tells it."""
+    limit, percent = wire.number(fields, "ent"), wire.number(fields, "rem")
+    if limit is None or percent is None:
+        return None
+    unlimited = limit < 0
+    left = limit * min(max(percent, 0.0), 100.0) / 100
+    goes_on = unlimited or limit == 0 or fields.get("ovPerm") == "true" or name == "completions"
+    return Quota(
+        name=name,
+        limit=None if unlimited else limit,
+        remaining=None if unlimited else left,
+        used=None if unlimited else limit - left,
+        used_percent=None if unlimited else min(max(100 - percent, 0.0), 100.0),
+        resets_at=wire.moment_of(fields.get("rst")),
+        unit="requests",
+        is_exhausted=percent <= 0 and not goes_on,
+        spares=spares if name.startswith("premium") else (),
     )
 
 

@@ -18,7 +18,7 @@ from providers.adapters.base import Adapter, Call, CatalogueModel, UpstreamReque
 from providers.adapters.headers import USER_AGENT, call_headers, custom_headers, merge_headers
 from providers.adapters.kiro_models import ABILITIES, KIRO_CATALOGUE, KIRO_MAPPINGS, WINDOW, described
 from providers.translation.codec import Capabilities
-from providers.values import CredentialEntry, Format, Refusal, RefusalKind
+from providers.values import CoolingLadder, CredentialEntry, Format, Refusal, RefusalKind
 
 _PATH = "generateAssistantResponse"
 _TARGET = "AmazonCodeWhispererStreamingService.GenerateAssistantResponse"
@@ -34,7 +34,8 @@ _COMPANY_LOGINS = frozenset({"idc"})
 _TASKS = frozenset({"vibe", "dev", "chat"})
 
 _SUSPENDED_S = 24 * 3600.0
-_THROTTLED_S = 60.0
+_THROTTLED = CoolingLadder(initial_s=60, max_s=300)
+"""A minute, and twice as long each time up to five, where no answer names a delay."""
 _SPENT_S = 30 * 60.0
 _SPENT = ("monthly_request_count", "reached the limit", "overage", "servicequotaexceeded")
 _BUSY = ("insufficient_model_capacity", "high traffic", "high load")
@@ -117,8 +118,7 @@ class Kiro(Adapter):
             return refusals.refusal(RefusalKind.MODEL_UNSUPPORTED, detail, status, headers, now)
         found = refusals.classify(detail, status, headers, now)
         if found.kind is RefusalKind.QUOTA and not any(mark in text for mark in _BUSY):
-            wait = found.retry_after_s or _THROTTLED_S
-            return msgspec.structs.replace(found, retry_after_s=wait, credential_wide=True)
+            return msgspec.structs.replace(found, ladder=_THROTTLED, credential_wide=True)
         return found
 
     def capabilities(self, model: str) -> Capabilities:

@@ -181,7 +181,7 @@ def _rest_of(error: UpstreamError, kind: RefusalKind, history: History, rules: C
         least = CHALLENGE_MINIMUM_S if kind is RefusalKind.CHALLENGE else 0.0
         if asked:
             return _Rest(max(asked, least))
-        return _Rest(max(_quota_step(history.level + 1), least), level=1, keeps_window=True)
+        return _Rest(max(_quota_step(history.level, _own_ladder(error)), least), level=1, keeps_window=True)
     rest = None if kind in STOPPING else _transient_rest(history, rules, asked)
     return _Rest(FORCED_S, keeps_window=True) if rest is None and _is_forced(error) else rest
 
@@ -198,8 +198,15 @@ def _transient_rest(history: History, rules: CoolingRules, asked: float | None) 
     return _Rest(min(initial * 2.0 ** min(history.faults, 60), cap), faults=1, keeps_window=True)
 
 
-def _quota_step(level: int) -> float:
-    return HALF_HOUR_S if level >= LAST_STEP else 2.0 ** (level - 1)
+def _own_ladder(error: UpstreamError) -> CoolingLadder | None:
+    return error.refusal.ladder if isinstance(error, UpstreamRefused) else None
+
+
+def _quota_step(climbed: int, own: CoolingLadder | None) -> float:
+    """The next step after ``climbed``: of the provider's own ladder, else 1, 2, 4 … s up to half an hour."""
+    if own is not None:
+        return float(min(own.initial_s * 2.0 ** min(climbed, 60), own.max_s))
+    return HALF_HOUR_S if climbed + 1 >= LAST_STEP else 2.0**climbed
 
 
 def _named_window_s(error: UpstreamError) -> float:

@@ -6,7 +6,9 @@ import pytest
 
 from providers.adapters.base import Call
 from providers.adapters.registry import adapter_for
+from providers.errors import UpstreamRefused
 from providers.values import RefusalKind
+from routing.core.cooldown import CoolingRules, History, history_after
 from tests.unit.providers.adapters.makers import make_credential
 
 KIRO = adapter_for("kiro")
@@ -148,9 +150,17 @@ def test_a_spent_month_rests_the_whole_account():
     assert (found.retry_after_s, found.credential_wide, found.names_quota_window) == (1800.0, True, True)
 
 
-def test_throttling_rests_the_account_for_a_minute_but_a_full_model_only_itself():
+def test_throttling_rests_the_account_for_minutes_but_a_full_model_only_itself():
     found = refused(429, {"message": "Too many requests"})
-    assert (found.retry_after_s, found.credential_wide) == (60.0, True)
+    assert (found.retry_after_s, found.credential_wide) == (None, True)
+    history, now, rests = History(), 1_800_000_000.0, []
+    for _ in range(4):
+        error = UpstreamRefused(found)
+        history = history_after(error, "m", history, CoolingRules(), now) or history
+        assert history.cooldown is not None
+        rests.append(history.cooldown.until - now)
+        now = history.cooldown.until + 1
+    assert rests == [60, 120, 240, 300]
     full = refused(429, {"message": "High traffic", "reason": "INSUFFICIENT_MODEL_CAPACITY"})
     assert (full.kind, full.credential_wide) == (RefusalKind.QUOTA, False)
 

@@ -159,6 +159,24 @@ EXPIRING = (
 RENEWED = (200, {"access_token": "ghu_2", "refresh_token": "ghr_2", "expires_in": 28800})
 
 
+def test_quota_in_the_headers_of_an_answer():
+    head = "x-quota-snapshot-"
+    spent = "ent=300&ov=0.0&ovPerm=false&rem=0.0&rst=2027-02-01T00%3A00%3A00Z"
+    headers = {head + "premium_interactions": spent, head + "chat": "ent=-1&ov=0.0&ovPerm=false&rem=100.0"}
+    found = {quota.name: quota for quota in COPILOT.quotas_in(headers, SETTINGS, NOW)}
+    premium = found["premium_interactions"]
+    assert (premium.limit, premium.used, premium.remaining) == (300, 300, 0)
+    assert (premium.used_percent, premium.is_exhausted) == (100, True)
+    assert premium.resets_at == 1801440000.0
+    assert "gpt-4.1" in premium.spares
+    assert (found["chat"].limit, found["chat"].is_exhausted) == (None, False)
+    paid = spent.replace("ovPerm=false", "ovPerm=true")
+    (quota,) = COPILOT.quotas_in({head + "premium_interactions": paid}, SETTINGS, NOW)
+    assert not quota.is_exhausted
+    for nonsense in ("", "rem=1", "ent=x&rem=y", "%%%"):
+        assert COPILOT.quotas_in({head + "chat": nonsense}, SETTINGS, NOW) == ()
+
+
 def test_a_github_token_that_ends_is_renewed_before_copilots():
     grant = Vendor([STARTED, EXPIRING, USER, MINTED]).run(COPILOT.login(ask("device"), SETTINGS))
     assert (grant.refresh_token, grant.private["github_expires_at"]) == ("ghr_1", str(int(NOW + 5 + 28800)))

@@ -10,7 +10,7 @@ from oauth.flows.base import Grant
 from oauth.flows.errors import RefreshUnavailable
 from oauth.flows.kimi import quotas as kimi_quotas
 from oauth.flows.registry import BY_KEY, CHANNELS
-from tests.unit.oauth.flows.script import LOST, NOW, Vendor
+from tests.unit.oauth.flows.script import LOST, NOW, Vendor, sent
 from tests.unit.oauth.flows.test_logins import settings_of
 
 
@@ -35,10 +35,13 @@ def test_claudes_windows():
 def test_claudes_headers():
     head = "anthropic-ratelimit-unified-5h-"
     headers = {head + "utilization": "1.02", head + "reset": "1800003600", head + "status": "rejected"}
-    (quota,) = BY_KEY["claude"].quotas_in(headers, NOW)
+    (quota,) = BY_KEY["claude"].quotas_in(headers, {}, NOW)
     assert (quota.name, quota.used_percent, quota.resets_at) == ("five_hour", 100, NOW + 3600)
     assert quota.is_exhausted
-    assert BY_KEY["claude"].quotas_in({head + "utilization": "soon"}, NOW) == ()
+    assert BY_KEY["claude"].quotas_in({head + "utilization": "soon"}, {}, NOW) == ()
+    bare = {head + "status": "rejected", head + "reset": "2027-01-15T09:00:00Z"}
+    (quota,) = BY_KEY["claude"].quotas_in(bare, {}, NOW)
+    assert (quota.used_percent, quota.is_exhausted, quota.resets_at) == (100, True, NOW + 3600)
 
 
 def test_codexs_windows():
@@ -72,11 +75,11 @@ def test_codexs_headers():
         "x-codex-primary-reset-after-seconds": "60",
         "x-codex-secondary-used-percent": "12.5",
     }
-    primary, secondary = BY_KEY["codex"].quotas_in(headers, NOW)
+    primary, secondary = BY_KEY["codex"].quotas_in(headers, {}, NOW)
     assert (primary.name, primary.is_exhausted, primary.resets_at) == ("5h", True, NOW + 60)
     assert (secondary.name, secondary.used_percent, secondary.resets_at) == ("weekly", 12.5, None)
     headers["x-codex-credits-has-credits"] = "True"
-    assert not BY_KEY["codex"].quotas_in(headers, NOW)[0].is_exhausted
+    assert not BY_KEY["codex"].quotas_in(headers, {}, NOW)[0].is_exhausted
 
 
 def test_googles_buckets():
@@ -94,6 +97,23 @@ def test_googles_buckets():
     requests, spent = google.bucket_quotas(buckets)
     assert (requests.name, requests.model, requests.used_percent) == ("gemini-pro", "gemini-pro", 75)
     assert (spent.name, spent.is_exhausted, spent.resets_at) == ("gemini-pro tokens", True, NOW + 3600)
+
+
+def bucket(model: str, share: float, hour: int) -> dict[str, object]:
+    return {"modelId": model, "remainingFraction": share, "resetTime": f"2027-01-15T{hour:02}:00:00Z"}
+
+
+def test_a_model_is_spent_when_it_is_in_every_project():
+    grant = Grant(channel="gemini-cli", access_token="a", account={"project_id": "one,two"})
+    channel, settings = BY_KEY["gemini-cli"], settings_of("gemini-cli")
+    first = (200, {"buckets": [bucket("pro", 0, 12), bucket("flash", 0, 12)]})
+    second = (200, {"buckets": [bucket("pro", 0, 9), bucket("flash", 0.5, 9)]})
+    vendor = Vendor([first, second])
+    found = vendor.run(channel.read_quota(grant, settings, NOW))
+    assert [sent(call) for call in vendor.calls] == [{"project": "one"}, {"project": "two"}]
+    assert [quota.name for quota in found] == ["one: pro", "one: flash", "two: pro", "two: flash"]
+    assert [quota.name for quota in found if quota.is_exhausted] == ["two: pro"]  # the first to come back
+    assert Vendor([first, (403, {})]).run(channel.read_quota(grant, settings, NOW)) == ()
 
 
 def test_antigravitys_models():
