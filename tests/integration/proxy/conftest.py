@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import socket
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -12,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
 from providers.upstream.client import UpstreamClient
 from providers.upstream.timeouts import Timeouts
@@ -23,6 +20,7 @@ from routing.proxy.gateway import Gateway
 from routing.state.memory import MemoryState
 from routing.usage import UsageLine
 from tests.integration.proxy.upstream_double import FakeUpstream
+from tests.loopback_server import LoopbackServer
 
 KEY = "cpx-test-key-of-alice"
 
@@ -68,8 +66,7 @@ class Proxy:
             clock=time.time,
             body_limit=body_limit,
         )
-        self._server: uvicorn.Server | None = None
-        self._serving: asyncio.Task[None] | None = None
+        self._server: LoopbackServer | None = None
         self.url = ""
         self.http = httpx.AsyncClient()
 
@@ -108,25 +105,16 @@ class Proxy:
             revision=self.live.table.revision + 1, clients=self.clients, models=models, settings=self.settings
         )
 
-    async def start(self) -> None:
-        listener = socket.socket()
-        listener.bind(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        config = uvicorn.Config(
-            ProxyApplication(self.gateway), lifespan="off", log_level="warning", ws="none", loop="asyncio"
-        )
-        self._server = uvicorn.Server(config)
-        self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # the test's loop
-        self._serving = asyncio.get_running_loop().create_task(self._server.serve([listener]))
-        while not self._server.started:
-            await asyncio.sleep(0.005)
+    async def start(self, app: Any = None, ws: str = "none") -> None:
+        """Serve ``app``, or else the proxy's own application."""
+        self._server = LoopbackServer(app or ProxyApplication(self.gateway), ws)
+        await self._server.start()
+        self.url = self._server.url
 
     async def stop(self) -> None:
         await self.http.aclose()
-        if self._server is not None and self._serving is not None:
-            self._server.should_exit = True
-            self._server.force_exit = True
-            await self._serving
+        if self._server is not None:
+            await self._server.stop()
         await self.upstream_client.close()
 
     async def chat(self, model: str = "m", key: str | None = KEY, **fields: Any) -> httpx.Response:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from providers.upstream.pools import trust
 from providers.upstream.timeouts import Timeouts
 from tests.integration.proxy.conftest import Proxy
 from tests.integration.proxy.upstream_double import COMPLETION, HELLO_STREAM, answers, streams
@@ -40,7 +41,9 @@ def trusted(tmp_path, monkeypatch):
     """A server's TLS context whose certificate every pool made later trusts."""
     context, certificate = server_tls(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    return context
+    trust.cache_clear()
+    yield context
+    trust.cache_clear()
 
 
 @pytest.fixture

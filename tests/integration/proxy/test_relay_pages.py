@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 
 import aiohttp
 import msgspec
 import pytest
-import uvicorn
 from channels.routing import ProtocolTypeRouter
 
 from providers.upstream.client import UpstreamClient
@@ -46,19 +44,10 @@ async def proxy():
     app = ProtocolTypeRouter(
         {"http": ProxyApplication(running.gateway), "websocket": RelayPageConsumer.as_asgi(gateway=gateway)}
     )
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    running.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    config = uvicorn.Config(app, lifespan="off", log_level="warning", ws="websockets-sansio", loop="asyncio")
-    server = uvicorn.Server(config)
-    serving = asyncio.ensure_future(server.serve([listener]))
-    while not server.started:
-        await asyncio.sleep(0.005)
+    await running.start(app, ws="websockets-sansio")
     yield running
-    server.should_exit = True
-    await serving
     await client.close()
-    await running.http.aclose()
+    await running.stop()
 
 
 async def connected(session, proxy, **options):

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import time
 
 import aiohttp
 import openai
 import pytest
-import uvicorn
 from aiohttp import WSMsgType, web
 
 from providers.upstream.timeouts import Timeouts
@@ -99,20 +97,9 @@ async def proxy():
     async def gateway():
         return running.gateway
 
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    running.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    app = RealtimeConsumer.as_asgi(gateway=gateway)
-    config = uvicorn.Config(app, lifespan="off", log_level="warning", ws="websockets-sansio", loop="asyncio")
-    server = uvicorn.Server(config)
-    serving = asyncio.ensure_future(server.serve([listener]))
-    while not server.started:
-        await asyncio.sleep(0.005)
+    await running.start(RealtimeConsumer.as_asgi(gateway=gateway), ws="websockets-sansio")
     yield running
-    server.should_exit = server.force_exit = True
-    await serving
-    await running.http.aclose()
-    await running.upstream_client.close()
+    await running.stop()
 
 
 @pytest.fixture

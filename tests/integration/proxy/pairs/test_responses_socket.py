@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from typing import Any
 
 import aiohttp
 import openai
 import pytest
-import uvicorn
 from openai.types.responses.responses_server_event import ResponsesServerEvent
 from pydantic import TypeAdapter
 
@@ -41,17 +39,8 @@ async def url(proxy):
     async def gateway():
         return proxy.gateway
 
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    app = ResponsesConsumer.as_asgi(gateway=gateway)
-    config = uvicorn.Config(app, lifespan="off", log_level="warning", ws="websockets-sansio", loop="asyncio")
-    server = uvicorn.Server(config)
-    serving = asyncio.ensure_future(server.serve([listener]))
-    while not server.started:
-        await asyncio.sleep(0.005)
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = server.force_exit = True
-    await serving
+    await proxy.start(ResponsesConsumer.as_asgi(gateway=gateway), ws="websockets-sansio")
+    return proxy.url
 
 
 @pytest.fixture
