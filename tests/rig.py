@@ -73,7 +73,11 @@ class Refuses:
     """Nobody listens."""
 
 
-Answer = int | Says | Drops | Refuses
+class Hangs:
+    """The connection stands, and nothing comes."""
+
+
+Answer = int | Says | Drops | Refuses | Hangs
 OK = 200
 
 
@@ -110,9 +114,12 @@ class ScriptedUpstream(httpx.AsyncBaseTransport):
         answer: Answer = OK
         if script:
             answer = script.pop(0) if len(script) > 1 else script[0]
+        if isinstance(answer, Hangs):
+            await asyncio.Event().wait()
+            raise AssertionError("unreachable")
         return self._answered(answer, is_stream=bool(body.get("stream")))
 
-    def _answered(self, answer: Answer, *, is_stream: bool) -> httpx.Response:
+    def _answered(self, answer: int | Says | Drops | Refuses, *, is_stream: bool) -> httpx.Response:
         if isinstance(answer, Refuses):
             raise httpx.ConnectError("connection refused")
         if isinstance(answer, Drops):
@@ -174,7 +181,7 @@ class _Lines:
 class Rig:
     """``offer`` makes credentials named by a letter (which is their key); ``script`` says how they answer."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, *, first_byte_s: float = 600.0, **settings: Any) -> None:
         self.now = NOW
         self.waits: list[float] = []
         self.dice = 0.0
@@ -191,7 +198,7 @@ class Rig:
         self.gateway = Gateway(
             live=self.live,
             state=self.state,
-            client=UpstreamClient(Timeouts(), _ScriptedPools(self.upstream)),
+            client=UpstreamClient(Timeouts(first_byte_s=first_byte_s), _ScriptedPools(self.upstream)),
             ledger=self.lines,
             digest=lambda key: key,
             clock=lambda: self.now,

@@ -27,6 +27,8 @@ _KEY_REFUSED = (
     "api_key_expired",
     "api key not found",
 )
+_WINDOWS = ("quotaresetdelay", "perday", "quota will reset")
+"""``perday`` stands in the ``quotaId`` of a QuotaFailure (GenerateRequestsPerDayPerProjectPerModel)."""
 _PLACE_REFUSED = ("user location is not supported", "free tier is not available", "enable billing")
 
 
@@ -96,9 +98,13 @@ class Gemini(Adapter):
         if status == 400 and any(mark in detail.text for mark in _PLACE_REFUSED):
             return refusals.refusal(RefusalKind.PAYMENT, detail, status, headers, now)
         found = refusals.classify(detail, status, headers, now)
-        if found.kind in (RefusalKind.QUOTA, RefusalKind.TRANSIENT) and found.retry_after_s is None:
-            return msgspec.structs.replace(found, retry_after_s=body_wait_s(detail))
-        return found
+        if found.kind not in (RefusalKind.QUOTA, RefusalKind.TRANSIENT):
+            return found
+        return msgspec.structs.replace(
+            found,
+            retry_after_s=found.retry_after_s or body_wait_s(detail),
+            names_quota_window=found.kind is RefusalKind.QUOTA and _names_window(detail),
+        )
 
     def capabilities(self, model: str) -> Capabilities:
         for pattern, abilities in GEMINI_FAMILIES:
@@ -114,6 +120,11 @@ class Gemini(Adapter):
         """Without a trailing version, which people copy from SDK settings."""
         base = credential.base_url.rstrip("/") or self.base_url
         return base.removesuffix("/v1beta").removesuffix("/v1")
+
+
+def _names_window(detail: refusals.Detail) -> bool:
+    """Whether the wait is that to the end of a quota: ``quotaResetDelay``, a quota per day, or in words."""
+    return any(mark in detail.text for mark in _WINDOWS)
 
 
 def resource_of(model: str) -> str:

@@ -72,15 +72,16 @@ def header_wait_s(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def reset_wait_s(headers: Mapping[str, str], now: float) -> float | None:
-    """How long until every spent allowance (``x-ratelimit-remaining…`` of 0) is full again, or None.
+    """How long until every spent allowance (``x-ratelimit-remaining…`` or Anthropic's
+    ``anthropic-ratelimit-…-remaining`` of 0) is full again, or None.
 
     Only meaningful on a 429: the same headers come with successes, where nothing is spent.
     """
     waits = []
     for name, value in headers.items():
-        prefix, found, suffix = name.partition("ratelimit-remaining")
-        if found and _number(value) == 0:
-            wait = _reset_value(headers.get(f"{prefix}ratelimit-reset{suffix}", ""), now)
+        before, found, behind = name.partition("remaining")
+        if found and "ratelimit-" in before and _number(value) == 0:
+            wait = _reset_value(headers.get(f"{before}reset{behind}", ""), now)
             if wait is not None:
                 waits.append(wait)
     return max(waits, default=None)

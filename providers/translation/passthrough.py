@@ -299,6 +299,38 @@ class EventWatch:
         return head + b"data: " + changed + b"\n\n"
 
 
+_FIELDS_OF_EVENTS = (b"data", b"event", b"id", b"retry", b":")
+_ANY_JSON = msgspec.json.Decoder(msgspec.Raw)
+
+
+def begins_well(chunk: bytes, *, is_all: bool = False) -> bool | None:
+    """Whether a stream begins with an event whose data is JSON; None where ``chunk`` does not tell yet.
+
+    ``is_all`` says that nothing follows. What is very large is taken for good.
+    """
+    at = chunk.find(b"data:")
+    end = chunk.find(b"\n", at)
+    if at >= 0 and end >= 0 and _is_json(chunk[at + 5 : end]):
+        return True
+    if len(chunk) >= KEPT_LOOK:
+        return True
+    for event in split_events(chunk if is_all else chunk[: end_of_events(chunk)]):
+        if any(line and not line.startswith(_FIELDS_OF_EVENTS) for line in event.splitlines()):
+            return False
+        if payload := payload_of(event):
+            return _is_json(payload)
+    return False if is_all else None
+
+
+def _is_json(payload: bytes) -> bool:
+    """False for ``[DONE]`` too: a stream that begins with its end holds nothing."""
+    try:
+        _ANY_JSON.decode(payload)
+    except BAD_JSON:
+        return False
+    return True
+
+
 def first_payload(chunk: bytes) -> bytes:
     """The JSON with which a stream begins: of its first ``data:`` line, or of a body that is no stream."""
     for line in chunk.splitlines():

@@ -5,8 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from providers.errors import NoCandidate, UpstreamError, UpstreamRefused
-from routing.core.cooldown import Cooldown, scope_of
+from providers.errors import (
+    GatewayError,
+    NoCandidate,
+    UpstreamError,
+    UpstreamRefused,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
+from routing.core.cooldown import QUOTA_CAUSES, Cooldown, kind_of, scope_of
 from routing.core.limits import all_full
 from routing.core.resolve import Resolution
 from routing.core.table import Candidate, Rejection, RouteSettings
@@ -91,11 +98,12 @@ def admitted(
 
 
 def upstream_status(error: UpstreamError) -> int:
-    """The status on which the decision about another round rests. An upstream that cannot be reached counts
-    as 503; a connection that was dropped has none."""
+    """The status on which the decision about another round rests; 0 where nobody answered: the upstream could
+    not be reached, kept silent, or dropped the connection."""
     if isinstance(error, UpstreamRefused):
         return error.refusal.status
-    return 0 if error.is_dropped else 503
+    is_silent = error.is_dropped or isinstance(error, UpstreamUnreachable | UpstreamTimeout)
+    return 0 if is_silent else 502
 
 
 def may_repeat(error: UpstreamError) -> bool:
@@ -154,6 +162,17 @@ def first_to_wake(resolution: Resolution) -> Candidate | None:
     if not resolution.cooling or not all(rest.is_transient for _, rest in resolution.cooling):
         return None
     return min(resolution.cooling, key=lambda pair: pair[1].until)[0]
+
+
+def last_word(last: UpstreamError | None, resolution: Resolution, now: float) -> GatewayError:
+    """What the client is told after the last round: the last upstream's error, or why nobody was asked. A
+    spent quota always names the moment at which somebody is free again."""
+    if last is None:
+        return nobody_free(resolution, now)
+    ends = [rest.until for _, rest in resolution.cooling]
+    if kind_of(last) in QUOTA_CAUSES and ends and not resolution.candidates:
+        last.retry_after_s = max(min(ends) - now, 0.0)
+    return last
 
 
 def nobody_free(resolution: Resolution, now: float) -> NoCandidate:

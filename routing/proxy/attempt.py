@@ -22,7 +22,7 @@ from providers.translation.model import (
     Usage,
 )
 from providers.translation.names import IDENTITY
-from providers.translation.passthrough import split_events
+from providers.translation.passthrough import begins_well, split_events
 from providers.translation.registry import CODECS, FRAMINGS, PASSTHROUGHS, UPSTREAM_CODECS
 from providers.translation.sse import SseReader
 from providers.upstream.client import MAX_ANSWER_BYTES, UpstreamClient, UpstreamResponse
@@ -311,7 +311,7 @@ class Attempt:
         chunks = self._chunks(response)
         first = await _first_of(chunks)
         if self._passes:
-            return self._passing(response, chunks, first)
+            return await self._passing(response, chunks, first)
         return await self._translated(response, chunks, first)
 
     async def _translated(
@@ -333,12 +333,21 @@ class Attempt:
         await stream.begin(first)
         return stream
 
-    def _passing(
+    async def _passing(
         self, response: UpstreamResponse, chunks: AsyncIterator[bytes], first: bytes
     ) -> PassingStream:
+        """The stream from its first whole event on: one that is cut off or no JSON is still retryable."""
         passthrough, parsed = PASSTHROUGHS[self._format], self._ask.parsed
+        while (is_good := begins_well(first)) is None:
+            more = await anext(chunks, None)
+            if more is None:
+                is_good = begins_well(first, is_all=True)
+                break
+            first += more
         if b'"error"' in first[:400] and (body := passthrough.leading_error(first)):
             raise self._reported(body)
+        if not is_good:
+            raise UpstreamProtocolError("the upstream's stream begins with what is no event of its format")
         watch = passthrough.watch(parsed, parsed.model if self._candidate.force_mapping else None)
         return PassingStream(response, chunks, first, watch, self._failure_in)
 
@@ -358,7 +367,7 @@ class Attempt:
             events = self._bare(_again(first, chunks))  # named wrongly, as some servers do
             first = await _first_of(events)
             if self._passes:
-                return self._passing(response, events, first)
+                return await self._passing(response, events, first)
             return await self._translated(response, events, first)
         framing = FRAMINGS.get(self._format)
         if framing is not None and first.lstrip()[:1] == framing.begins_with:
@@ -366,7 +375,7 @@ class Attempt:
             if not self._passes:
                 return await self._translated(response, chunks, first, reader)
             events = as_events(_again(first, chunks), reader)
-            return self._passing(response, events, await _first_of(events))
+            return await self._passing(response, events, await _first_of(events))
         pieces = [first]
         size = len(first)
         async for chunk in chunks:

@@ -42,12 +42,12 @@ class LegacyAttempt(Attempt):
         _check_legacy(body)
         return super()._passed(body)
 
-    def _passing(
+    async def _passing(
         self, response: UpstreamResponse, chunks: AsyncIterator[bytes], first: bytes
     ) -> PassingStream:
         if b'"error"' not in first[:400]:
             _check_legacy(first)
-        return super()._passing(response, chunks, first)
+        return await super()._passing(response, chunks, first)
 
 
 def _check_legacy(body: bytes) -> None:

@@ -33,6 +33,9 @@ Try = Callable[[Candidate], Awaitable[T]]
 
 JITTER_SHARE = 0.25
 JITTER_MAX_S = 2.0
+PATIENCE_S = 600.0
+"""How long a request without a deadline may be kept waiting for its first byte, by however many upstreams:
+what the SDKs of OpenAI and Anthropic wait for. A single attempt that may take longer may do so."""
 
 
 class DeadlineExceeded(GatewayError):
@@ -69,8 +72,9 @@ class Trials:
 
     async def bounded(self, settings: RouteSettings, answer: Awaitable[T]) -> T:
         """``answer`` within the time that the whole exchange has. Raises DeadlineExceeded."""
-        if settings.deadline_s <= 0:
-            return await answer
+        return await self._in_time(settings, answer) if settings.deadline_s > 0 else await answer
+
+    async def _in_time(self, settings: RouteSettings, answer: Awaitable[T]) -> T:
         limit = asyncio.timeout(max(self._left(settings), 0.0))
         try:
             async with limit:
@@ -81,14 +85,21 @@ class Trials:
             failed = [note["reason"] for note in self._record.attempts if note.get("status") is not None]
             last = f" The last upstream said: {failed[-1]}" if failed and failed[-1] else ""
             raise DeadlineExceeded(
-                f"No upstream answered within the {settings.deadline_s:g} s that a request may take.{last}"
+                f"No upstream answered within the {self._most(settings):g} s that a request may take.{last}"
             ) from error
 
+    def _most(self, settings: RouteSettings) -> float:
+        """Seconds for all attempts and waits together, so that the timeouts of several do not add up: the
+        deadline, or where none is set PATIENCE_S."""
+        return (
+            settings.deadline_s
+            if settings.deadline_s > 0
+            else max(self._gateway.client.patience_s, PATIENCE_S)
+        )
+
     def _left(self, settings: RouteSettings) -> float:
-        """Seconds in which another attempt may begin: until the deadline, or where none is set for as long as
-        a single attempt may take, so that the timeouts of several do not add up."""
-        most = settings.deadline_s if settings.deadline_s > 0 else self._gateway.client.patience_s
-        return self._record.started_at + most - self._gateway.clock()
+        """Seconds in which another attempt may begin."""
+        return self._record.started_at + self._most(settings) - self._gateway.clock()
 
     async def until_answered(
         self,
@@ -119,7 +130,9 @@ class Trials:
                 try:
                     if needs_place(candidate):
                         self.waited += await self._holds.admit(candidate.credential)
-                    return await self._tried(settings, resolution, candidate, attempt, number)
+                    is_late = bool(self._record.attempts) and settings.deadline_s <= 0
+                    trial = self._tried(settings, resolution, candidate, attempt, number)
+                    return await (self._in_time(settings, trial) if is_late else trial)
                 except UpstreamError as error:
                     last = failure = error
                     if stops(error):
@@ -134,7 +147,7 @@ class Trials:
             tried = before is not None
             wait = rounds.wait_before_round(resolution, number, settings, now, has_tried=tried)
             if wait is None or wait >= self._left(settings):
-                raise last or rounds.nobody_free(resolution, now)
+                raise rounds.last_word(last, resolution, now)
             if wait:
                 await self._rest(wait, settings)
                 resolution = look()

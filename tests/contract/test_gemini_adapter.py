@@ -38,6 +38,30 @@ RETRY = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "17s
 RESET = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "metadata": {"quotaResetDelay": "510.79ms"}}
 
 
+DAILY = {
+    "@type": "type.googleapis.com/google.rpc.QuotaFailure",
+    "violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}],
+}
+PER_MINUTE = {**DAILY, "violations": [{"quotaId": "GenerateRequestsPerMinutePerProjectPerModel"}]}
+
+
+@pytest.mark.parametrize(
+    ("message", "details", "names_window"),
+    [
+        ("No.", (DAILY, RETRY), True),
+        ("No.", (PER_MINUTE, RETRY), False),
+        ("No.", (RESET,), True),
+        ("Your quota will reset after 20h1m3s.", (), True),
+        ("No.", (RETRY,), False),
+    ],
+)
+def test_a_wait_to_the_end_of_a_quota_is_told_from_a_short_one(message, details, names_window):
+    body = google(429, "RESOURCE_EXHAUSTED", message, *details)
+    found = adapter_for("gemini").classify(429, {}, json.dumps(body).encode(), 0.0)
+    assert found.retry_after_s is not None
+    assert found.names_quota_window is names_window
+
+
 @pytest.mark.parametrize(
     ("status", "body", "kind", "wait"),
     [

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
 from providers.values import CoolingLadder, ErrorRule, Features, RuleAction
 from routing.core.table import Candidate, ClientEntry, Fallbacks, Offer, Strategy
-from tests.rig import DONE, Drops, Refuses, Rig, Says, chunk, error
+from routing.proxy import trials
+from tests.rig import DONE, Drops, Hangs, Refuses, Rig, Says, chunk, error
 
 TOO_LONG = Says(400, error("too long", "invalid_request_error", "context_length_exceeded"))
 FILTERED = Says(400, error("no", "invalid_request_error", "content_filter"))
@@ -228,11 +230,41 @@ async def test_a_dropped_connection_rests_nobody_and_no_round_follows(drops):
     assert (rig.calls, rig.rests("A"), rig.waits) == ("A", None, [])
 
 
-async def test_an_upstream_that_cannot_be_reached_rests_and_is_tried_again():
-    rig = rig_of("A")
-    rig.script("A", Refuses(), 200)
-    assert (await rig.ask()).status == 200
-    assert (rig.calls, rig.waits) == ("AA", [1])
+@pytest.mark.parametrize(("silence", "status"), [(Refuses(), 502), (Hangs(), 504)])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_who_cannot_be_reached_or_keeps_silent_rests_and_the_next_is_tried(silence, status, stream):
+    rig = Rig(first_byte_s=0.02)
+    rig.offer("A")
+    rig.offer("B")
+    rig.script("A", silence)
+    assert (await rig.ask(stream=stream)).status == 200
+    assert (rig.calls, rig.rests("A")) == ("AB", 1)
+    rig.script("B", silence)
+    rig.now += 10
+    assert (await rig.ask(stream=stream)).status == status
+    assert (rig.calls, rig.waits) == ("ABAB", [])  # nobody gave a status, so no round follows
+
+
+async def test_the_silence_of_several_does_not_add_up(monkeypatch):
+    monkeypatch.setattr(trials, "PATIENCE_S", 0.0)
+    rig = Rig(first_byte_s=0.3)
+    for name in "AB":
+        rig.offer(name)
+    answered = rig.upstream.handle_async_request
+
+    async def late(request):
+        response = await answered(request)
+        rig.now += 0.29
+        return response
+
+    rig.upstream.handle_async_request = late  # type: ignore[method-assign]  # the outer edge
+    rig.script("A", 503)
+    rig.script("B", Hangs())
+    began = time.perf_counter()
+    reply = await rig.ask()
+    assert (reply.status, reply.error["code"]) == (504, "deadline_exceeded")
+    assert "status 503" in reply.error["message"]
+    assert time.perf_counter() - began < 0.25
 
 
 async def test_a_provider_s_own_ladder_wins():
@@ -510,3 +542,60 @@ async def test_a_streamed_error_before_the_content_is_tried_elsewhere():
     reply = await rig.ask(stream=True)
     assert (reply.status, rig.calls) == (200, "AB")
     assert b"overloaded" not in reply.body
+
+
+# --- what a client is told of a spent quota ---------------------------------------------------------
+
+
+async def test_a_429_tells_when_somebody_is_free_again():
+    rig = rig_of("AB", max_retry_interval_s=0)
+    rig.script("A", Says(429, error("spent"), {"retry-after": "40"}))
+    rig.script("B", Says(429, error("spent"), {"retry-after": "7200"}))
+    reply = await rig.ask()
+    assert (reply.status, rig.calls, reply.headers["retry-after"]) == (429, "AB", "40")
+
+
+async def test_a_429_without_a_word_of_when_names_the_gateway_s_own_rest():
+    rig = rig_of("A", max_retry_interval_s=0)
+    rig.script("A", 429)
+    assert (await rig.ask()).headers["retry-after"] == "1"
+
+
+# --- streams that begin with nonsense -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (b"data: <<<\n\n",),
+        (b"data: [DONE]\n\n",),
+        (b'data: {"id": "c", "cho',),
+        (b'data: {"id":', b' "c",}\n\n'),
+        (b"<html><body>Bad gateway</body></html>",),
+        (b": hello\n\n", b"oops\n\n"),
+    ],
+)
+async def test_a_stream_that_begins_with_no_event_is_the_next_one_s(pieces):
+    rig = rig_of("AB")
+    rig.script("A", Says(200, pieces=pieces))
+    reply = await rig.ask(stream=True)
+    assert (reply.status, rig.calls, rig.rests("A")) == (200, "AB", 1)
+    assert b"<" not in reply.body
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (b"event: x\n", chunk("Hi", "stop"), DONE),
+        (b'data: {"id": "c",\ndata: "choices": []}\n\n', chunk("Hi", "stop"), DONE),
+        (b"data:\n\n", chunk("Hi", "stop"), DONE),
+        (chunk("Hi", "stop").replace(b"\n\n", b"\r\n\r\n"), DONE),
+        (chunk("Hi", "stop").rstrip(),),
+    ],
+)
+async def test_odd_but_legal_beginnings_are_let_through(pieces):
+    rig = rig_of("AB")
+    rig.script("A", Says(200, pieces=pieces))
+    reply = await rig.ask(stream=True)
+    assert (rig.calls, reply.body.count(b"Hi")) == ("A", 1)
+    assert reply.body.endswith(DONE)

@@ -96,6 +96,16 @@ def test_a_plain_reset_may_be_a_moment_or_a_wait(reset):
     assert limits.reset_wait_s(headers, NOW) == 60.0
 
 
+def test_anthropic_names_its_allowances_the_other_way_round():
+    headers = {
+        "anthropic-ratelimit-requests-remaining": "0",
+        "anthropic-ratelimit-requests-reset": "2023-11-14T22:14:20Z",
+        "anthropic-ratelimit-tokens-remaining": "149984",
+        "anthropic-ratelimit-tokens-reset": "2023-11-14T23:14:20Z",
+    }
+    assert limits.reset_wait_s(headers, NOW) == 60.0
+
+
 def test_resets_without_a_spent_allowance_say_nothing():
     assert limits.reset_wait_s({"x-ratelimit-reset-tokens": "6m"}, NOW) is None
 

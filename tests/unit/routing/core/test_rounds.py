@@ -1,5 +1,6 @@
 import pytest
 
+from providers.errors import UpstreamProtocolError, UpstreamTimeout
 from providers.values import RefusalKind
 from routing.core import rounds
 from routing.core.query import RouteQuery
@@ -153,9 +154,18 @@ def test_when_nobody_could_be_tried_only_a_spent_quota_is_waited_for():
     assert rounds.wait_before_round(look(TABLE, state), 1, SETTINGS, NOW) == 20.0
 
 
-def test_a_dropped_connection_has_no_status_and_an_unreachable_upstream_counts_as_503():
-    lost = unreachable()
-    assert rounds.may_repeat(lost)
-    lost.is_dropped = True
-    assert not rounds.may_repeat(lost)
-    assert rounds.may_begin_anew(lost)
+@pytest.mark.parametrize(
+    "error",
+    [unreachable(), UpstreamTimeout("it kept silent", phase="first_byte")],
+    ids=["unreachable", "silent"],
+)
+def test_no_round_follows_where_nobody_answered_but_a_stream_may_begin_anew(error):
+    assert not rounds.may_repeat(error)
+    assert rounds.may_begin_anew(error)
+
+
+def test_an_answer_that_is_none_counts_as_a_bad_gateway():
+    assert rounds.may_repeat(UpstreamProtocolError("not JSON"))
+    cut = UpstreamProtocolError("cut off")
+    cut.is_dropped = True
+    assert not rounds.may_repeat(cut)
