@@ -31,6 +31,7 @@ from routing.proxy.app import ProxyApplication
 from routing.proxy.gateway import Gateway
 from routing.proxy.metrics import Metrics
 from routing.proxy.relay_pages import RelayPages
+from routing.proxy.request_files import RequestFiles
 from routing.proxy.shared_totals import SharedTotals
 from routing.state.memory import MemoryState
 from routing.usage import Spool, UsageWriter
@@ -50,6 +51,7 @@ class Runtime:
         self._pages.changed = self._live.refresh
         self._live.swapped = self._follow
         self._log_switch = LogSwitch(settings.DATA_DIR / "logs")
+        self._request_files: RequestFiles | None = None
         self._spool: Spool | None = None
         self._writer: UsageWriter | None = None
         self._client: UpstreamClient | None = None
@@ -116,6 +118,7 @@ class Runtime:
         self._keep(self._logins.files.run(), "credential-files")
         self._bindings = DatabaseBindings()
         self._responses = DatabaseResponses()
+        self._request_files = RequestFiles(settings.DATA_DIR / "logs")
         spool, metrics = self._spool, Metrics()
         shared = SharedTotals(
             lambda: metrics.totals(spool.backlog_bytes),
@@ -138,6 +141,7 @@ class Runtime:
             pages=self._pages,
             responses=self._responses,
             tokens=self._logins,
+            request_files=self._request_files,
         )
         return ProxyApplication(gateway)
 
@@ -167,6 +171,8 @@ class Runtime:
             self._bindings.close()
         if self._responses is not None:
             self._responses.close()
+        if self._request_files is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self._request_files.close)
         if self._writer is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._writer.stop)
 

@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from routing.core.bindings import Binding
-from routing.models import ObjectBinding
+from routing.models import GatewaySettings, ObjectBinding
 
 LONGEST_ID = 255
 CACHED = 10_000
@@ -126,6 +126,7 @@ def _binding(row: ObjectBinding) -> Binding:
         kind=row.kind,
         object_id=row.object_id,
         credential_id=row.credential_id,
+        made_at=row.created_at.timestamp(),
     )
 
 
@@ -178,10 +179,16 @@ def _is_of_another(key: Key) -> bool:
     return others.exclude(client_key_id=client_key_id).exists()
 
 
-def forget_old_responses() -> int:
-    """Delete the holds on responses that no upstream keeps any more; several processes may do so at once."""
-    old = ObjectBinding.objects.filter(kind="response", created_at__lt=timezone.now() - RESPONSES_LAST)
-    return old.delete()[0]
+def forget_old() -> int:
+    """Delete the holds on responses that no upstream keeps any more, and on videos for which the settings'
+    time is over; several processes may do so at once."""
+    row = GatewaySettings.objects.filter(pk=1).first() or GatewaySettings()
+    ends = {"response": RESPONSES_LAST, "video": timedelta(seconds=row.video_result_ttl_s)}
+    now = timezone.now()
+    return sum(
+        ObjectBinding.objects.filter(kind=kind, created_at__lt=now - age).delete()[0]
+        for kind, age in ends.items()
+    )
 
 
 def _page(client_key_id: int, kind: str, after: str, limit: int, newest_first: bool) -> list[Binding]:

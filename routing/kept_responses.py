@@ -23,7 +23,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from providers.errors import GatewayError
-from routing.bindings import forget_old_responses
+from routing.bindings import forget_old
 from routing.core.kept_responses import KeptConversation, KeptResponse
 from routing.models import ConversationItem, StoredConversation, StoredResponse
 
@@ -256,7 +256,7 @@ class Retention:
             await asyncio.sleep(RETENTION_EVERY_S * random.uniform(0.5, 1.5))  # noqa: S311  (spreads load)
             try:
                 gone = await asyncio.to_thread(_with_connection, delete_expired)
-                gone += await asyncio.to_thread(_with_connection, forget_old_responses)
+                gone += await asyncio.to_thread(_with_connection, forget_old)
             except DatabaseError as error:
                 logger.warning("expired responses were not deleted, next time again: %s", error)
             else:

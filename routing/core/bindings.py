@@ -18,6 +18,8 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     object_id: str
     credential_id: int
+    made_at: float = 0.0
+    """Unix seconds; 0 is not known."""
 
 
 class BindingStore(Protocol):

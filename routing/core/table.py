@@ -196,6 +196,14 @@ class RouteSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Logs go into files in the data folder instead of the standard output."""
     logs_max_total_size_mb: int = 0
     """MiB of log files, of which the oldest go; 0 means no bound."""
+    video_result_ttl_s: float = 10_800.0
+    """How long a video is asked of the credential that made it; then the gateway knows it no more."""
+    request_log: bool = False
+    """A file for each request, bodies and all (``routing/proxy/request_files.py``)."""
+    error_logs_max_files: int = 10
+    """Files of failed requests, of which the oldest go; 0 means no bound."""
+    commercial_mode: bool = False
+    """No request file at all."""
     auth_dir: str = "~/.cli-proxy-api"
     """Folder of credential files; ``~`` is not yet expanded."""
 

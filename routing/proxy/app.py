@@ -6,6 +6,7 @@ database; everything it needs is in the Gateway.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import parse_qs
 
 from providers.adapters.base import Operation
@@ -23,6 +24,7 @@ from routing.proxy.gateway import Gateway
 from routing.proxy.gemini_embedding import GeminiEmbeddingExchange
 from routing.proxy.relay.endpoints import is_relayed
 from routing.proxy.relay.exchange import Relay
+from routing.proxy.request_files import FAILED, Capture
 from routing.proxy.responses import ResponsesCountingExchange, ResponsesExchange
 from routing.proxy.wire import (
     Headers,
@@ -107,10 +109,11 @@ class ProxyApplication:
             path = normal_path(path)
             endpoint = POSTS.get(path) or gemini_endpoint(path, _query(scope))
         if endpoint is not None and scope["method"] == "POST":
-            await self._counted(self._exchange(endpoint)(self._gateway, scope, receive, send, endpoint))
+            kind, found = self._exchange(endpoint), endpoint
+            await self._counted(scope, receive, send, lambda *ends: kind(self._gateway, scope, *ends, found))
             return
         if endpoint is None and is_relayed(path):
-            await self._counted(Relay(self._gateway, scope, receive, send, path))
+            await self._counted(scope, receive, send, lambda *ends: Relay(self._gateway, scope, *ends, path))
             return
         headers = client_headers(scope)
         dialect = endpoint.dialect if endpoint is not None else dialect_of(path, headers)
@@ -120,13 +123,25 @@ class ProxyApplication:
             body = error_body(error, dialect)
             await send_whole(send, error.client_status, error_headers(error), body)
 
-    async def _counted(self, exchange: Exchange) -> None:
-        metrics = self._gateway.metrics
+    async def _counted(
+        self, scope: Scope, receive: Receive, send: Send, make: Callable[[Receive, Send], Exchange]
+    ) -> None:
+        gateway, metrics = self._gateway, self._gateway.metrics
+        settings, files, capture = gateway.live.table.settings, gateway.request_files, None
+        if settings.request_log and files is not None and not settings.commercial_mode:
+            capture = Capture(scope)
+            receive, send = capture.receiving(receive), capture.sending(send)
+        exchange = make(receive, send)
         metrics.in_flight += 1
         try:
             await exchange.run()
         finally:
             metrics.in_flight -= 1
+            record = exchange.record
+            is_noted = capture is not None or (record.outcome in FAILED and not settings.commercial_mode)
+            # Without a client key anybody could fill the folder and push out what was worth keeping.
+            if is_noted and files is not None and record.client is not None:
+                files.note(scope, record, capture, settings)
 
     def _exchange(self, endpoint: Endpoint) -> type[Exchange]:
         if endpoint.dialect is Format.RESPONSES:

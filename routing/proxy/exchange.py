@@ -95,6 +95,10 @@ class Exchange:
         self._is_held_open = False
         """The head of a whole answer is out ahead of it, so that the client keeps waiting."""
 
+    @property
+    def record(self) -> Record:
+        return self._record
+
     async def run(self) -> None:
         presence = Presence(self._receive)
         try:

@@ -16,6 +16,7 @@ from routing.core.table import RoutingTable
 from routing.proxy.metrics import Metrics, Totals
 from routing.proxy.record import Ledger
 from routing.proxy.relay_pages import RelayPages
+from routing.proxy.request_files import RequestFiles
 from routing.proxy.tokens import NoTokens, TokenSource
 
 
@@ -51,6 +52,8 @@ class Gateway:
     """(credential, model) pairs found to have no legacy ``/completions``: bounded by the configuration."""
     responses: ResponseStore = field(default_factory=NoResponses)
     """Responses that the gateway keeps itself."""
+    request_files: RequestFiles | None = None
+    """Where files of requests go; None writes none."""
     tokens: TokenSource = field(default_factory=NoTokens)
     """Renews the tokens of logins."""
 

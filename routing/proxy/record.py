@@ -31,17 +31,21 @@ class Record:
         "client_format",
         "decision",
         "dropped",
+        "duration_ms",
+        "error_code",
         "exchange_id",
         "fallback",
         "first_byte_ms",
         "is_stream",
         "is_written",
+        "outcome",
         "overhead_ms",
         "passed_over",
         "request_id",
         "route_model",
         "served_by",
         "started_at",
+        "status",
         "usage",
     )
 
@@ -66,6 +70,11 @@ class Record:
         self.first_byte_ms: float | None = None
         self.overhead_ms: float | None = None
         self.is_written = False
+        self.status = 0
+        """This and the next three are known once it is written."""
+        self.outcome = ""
+        self.error_code = ""
+        self.duration_ms = 0.0
 
     def write(
         self, ledger: Ledger, *, status: int, outcome: str, duration_ms: float, error_code: str = ""
@@ -73,6 +82,8 @@ class Record:
         if self.is_written:
             return
         self.is_written = True
+        self.status, self.outcome, self.error_code = status, outcome, error_code
+        self.duration_ms = duration_ms
         if self.usage is not None and self.usage.is_estimated and self.attempts:
             self.attempts[-1]["usage"] = "estimated"
         if self.client is not None:

@@ -134,7 +134,9 @@ class Relay(Routed):
         if target.way is Way.INPUT_FILE:
             kind, object_id = "file", input_file_of(payload)
         store = self._gateway.bindings
-        binding, candidate = await objects.bound_candidate(table, store, client, kind, object_id)
+        binding, candidate = await objects.bound_candidate(
+            table, store, client, kind, object_id, self._gateway.clock()
+        )
         answer = await self._from(table, [candidate], self._call(target, payload))
         if self._method == "DELETE" and not target.rest:
             await store.forget(binding)
@@ -194,7 +196,8 @@ class Relay(Routed):
             return answer.body
 
         page = objects.read_page(self._query)
-        found = await listing.own_objects(table, self._gateway.bindings, client, target.kind, page, read)
+        now = self._gateway.clock()
+        found = await listing.own_objects(table, self._gateway.bindings, client, target.kind, page, read, now)
         await self._show(found)
 
     async def _show(self, value: dict[str, Any]) -> None:
@@ -219,6 +222,7 @@ class Relay(Routed):
                 target.makes or target.kind,
                 answer.body,
                 is_new=bool(target.makes),
+                now=self._gateway.clock(),
             )
         content_type = (b"content-type", answer.content_type.encode("latin-1"))
         headers = self._with_passed([content_type, *self._answer_headers()])

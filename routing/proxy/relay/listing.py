@@ -15,7 +15,7 @@ from providers.errors import ClientError
 from routing.core.bindings import Binding, BindingStore
 from routing.core.resolve import Candidate
 from routing.core.table import ClientEntry, RoutingTable
-from routing.proxy.relay.objects import Page, held_by
+from routing.proxy.relay.objects import Page, has_ended, held_by
 
 AT_ONCE = 8
 """Objects read at the same time for one list."""
@@ -30,7 +30,13 @@ class _Shown(msgspec.Struct):
 
 
 async def own_objects(
-    table: RoutingTable, store: BindingStore, client: ClientEntry, kind: str, page: Page, read: Read
+    table: RoutingTable,
+    store: BindingStore,
+    client: ClientEntry,
+    kind: str,
+    page: Page,
+    read: Read,
+    now: float,
 ) -> dict[str, Any]:
     """One page in OpenAI's shape. ``read`` gives an object's JSON, or None when its upstream has lost it;
     the hold of such a one ends. Raises ClientError, and what ``read`` raises."""
@@ -42,7 +48,8 @@ async def own_objects(
         room = page.limit - len(shown)
         holds = await store.page(client.id, kind, after=after, limit=room + 1, newest_first=page.newest_first)
         has_more, holds = len(holds) > room, holds[:room]
-        shown += await _read_all(table, store, holds, page, read)
+        known = [hold for hold in holds if not has_ended(hold, table, now)]
+        shown += await _read_all(table, store, known, page, read)
         seen += len(holds)
         if not has_more or len(shown) >= page.limit or seen >= MOST_READ:
             break

@@ -103,13 +103,19 @@ def provider_candidates(
 
 
 async def bound_candidate(
-    table: RoutingTable, store: BindingStore, client: ClientEntry, kind: str, object_id: str
+    table: RoutingTable, store: BindingStore, client: ClientEntry, kind: str, object_id: str, now: float
 ) -> tuple[Binding, Candidate]:
     """The object's hold, and the only credential that can read it. Raises NoSuchObject, NoCandidate."""
     binding = await store.find(client.id, kind, object_id) if object_id else None
-    if binding is None:
+    if binding is None or has_ended(binding, table, now):
         raise NoSuchObject(f"There is no {kind} `{object_id}` that this client key made.")
     return binding, held_by(table, binding)
+
+
+def has_ended(binding: Binding, table: RoutingTable, now: float) -> bool:
+    """A video is known for as long as ``video-result-auth-cache-ttl`` says."""
+    age_s = now - binding.made_at
+    return binding.kind == "video" and binding.made_at > 0 and age_s > table.settings.video_result_ttl_s
 
 
 def held_by(table: RoutingTable, binding: Binding) -> Candidate:
@@ -124,7 +130,14 @@ def held_by(table: RoutingTable, binding: Binding) -> Candidate:
 
 
 async def keep_made(
-    store: BindingStore, client: ClientEntry, credential_id: int, kind: str, body: bytes, *, is_new: bool
+    store: BindingStore,
+    client: ClientEntry,
+    credential_id: int,
+    kind: str,
+    body: bytes,
+    *,
+    is_new: bool,
+    now: float = 0.0,
 ) -> None:
     """Bind what an answer names: a new object, and the files that a batch wrote meanwhile."""
     try:
@@ -144,5 +157,6 @@ async def keep_made(
                     kind=found_kind,
                     object_id=object_id,
                     credential_id=credential_id,
+                    made_at=now,
                 )
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import msgspec
 import openai
 import pytest
 from aiohttp import web
@@ -164,6 +165,20 @@ async def test_a_batch_follows_its_file_and_its_output_can_be_read(proxy, upstre
     assert [entry.id async for entry in sdk.batches.list()] == [batch.id]
     await sdk.files.content(batch.output_file_id)
     assert {key for _, _, key in vendor.calls} == {"upstream-secret-2"}
+
+
+@pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning")
+async def test_a_video_is_known_for_as_long_as_the_settings_say(proxy, upstream, vendor, sdk):
+    offer_two(proxy, upstream)
+    proxy.offers["sora"] = proxy.offers.pop("m")
+    proxy.publish()
+    made = await sdk.videos.create(model="sora", prompt="a cat")
+    assert (await sdk.videos.retrieve(made.id)).id == made.id
+    proxy.settings = msgspec.structs.replace(proxy.settings, video_result_ttl_s=0.001)
+    proxy.publish()
+    with pytest.raises(openai.NotFoundError, match="no video"):
+        await sdk.videos.retrieve(made.id)
+    assert (await sdk.videos.list()).data == []
 
 
 @pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning")

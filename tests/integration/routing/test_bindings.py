@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from datetime import timedelta
+
+import msgspec
 import pytest
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from routing import bindings, client_keys
 from routing.bindings import DatabaseBindings
@@ -53,6 +58,25 @@ async def test_a_hold_is_found_by_its_own_client_key_only(store, ids):
     assert await store.find(ids[0][0], "file", "file-1") is None
 
 
+async def test_old_holds_on_responses_and_videos_are_forgotten(ids):
+    def check():
+        for kind, age in (("response", 40 * 86_400), ("video", 4 * 3_600), ("file", 40 * 86_400)):
+            for made_at, name in ((timezone.now() - timedelta(seconds=age), "old"), (timezone.now(), "new")):
+                ObjectBinding.objects.create(
+                    client_key_id=ids[0][0],
+                    credential_id=ids[1][0],
+                    kind=kind,
+                    object_id=name,
+                    created_at=made_at,
+                )
+        gone = bindings.forget_old()
+        return gone, sorted(ObjectBinding.objects.values_list("kind", "object_id"))
+
+    gone, left = await in_thread(check)()
+    assert gone == 2
+    assert left == [("file", "new"), ("file", "old"), ("response", "new"), ("video", "new")]
+
+
 async def test_a_second_object_of_the_same_id_takes_the_place_of_the_first(store, ids):
     await store.keep(hold(ids, "file-1"))
     await store.keep(hold(ids, "file-1", credential=1))
@@ -81,7 +105,10 @@ async def test_a_hold_outlives_the_process_that_made_it(ids):
     await first.keep(hold(ids, "file-1"))
     first.close()
     second = DatabaseBindings()
-    assert await second.find(ids[0][0], "file", "file-1") == hold(ids, "file-1")
+    found = await second.find(ids[0][0], "file", "file-1")
+    assert found is not None
+    assert found.made_at == pytest.approx(time.time(), abs=20)
+    assert msgspec.structs.replace(found, made_at=0.0) == hold(ids, "file-1")
     await in_thread(ObjectBinding.objects.all().delete)()
     assert await second.find(ids[0][0], "file", "file-1") is not None  # from memory, without a query
     second.close()
