@@ -110,10 +110,14 @@ class ProxyApplication:
             endpoint = POSTS.get(path) or gemini_endpoint(path, _query(scope))
         if endpoint is not None and scope["method"] == "POST":
             kind, found = self._exchange(endpoint), endpoint
-            await self._counted(scope, receive, send, lambda *ends: kind(self._gateway, scope, *ends, found))
+            await self._counted(
+                scope, receive, send, lambda heard, told: kind(self._gateway, scope, heard, told, found)
+            )
             return
         if endpoint is None and is_relayed(path):
-            await self._counted(scope, receive, send, lambda *ends: Relay(self._gateway, scope, *ends, path))
+            await self._counted(
+                scope, receive, send, lambda heard, told: Relay(self._gateway, scope, heard, told, path)
+            )
             return
         headers = client_headers(scope)
         dialect = endpoint.dialect if endpoint is not None else dialect_of(path, headers)
