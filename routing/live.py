@@ -220,12 +220,18 @@ def write_cooldowns(news: News) -> None:
             timeline.note_ended(older.exclude(model__in=[rest.model for rest in wanted]), now)
         for rest in wanted:
             _write(credential_id, rest)
-        broken = next((rest for rest in wanted if not (rest.is_quota or rest.is_transient)), None)
+        broken = next((rest for rest in wanted if _is_fault_of_credential(rest)), None)
         health = CredentialHealth.BROKEN if broken else CredentialHealth.WORKING
-        if broken or not wanted:
+        # A cooldown that was cleared, or a key that was replaced, has shown nothing yet.
+        if broken or (credential_id in news.proved and not wanted):
             Credential.objects.filter(pk=credential_id).exclude(health=health).update(
                 health=health, health_message=broken.message if broken else "", health_at=now
             )
+
+
+def _is_fault_of_credential(rest: Cooldown) -> bool:
+    """Whether it takes a person to mend: one model that is not there leaves the others as they were."""
+    return not (rest.model or rest.is_quota or rest.is_transient)
 
 
 def _write(credential_id: int, rest: Cooldown) -> None:

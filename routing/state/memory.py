@@ -52,7 +52,7 @@ class MemoryState:
         self.ended: list[tuple[int, Cooldown]] = []
         """Cooldowns of a credential that were forgotten since then, by a success or by an admin."""
         self.proved: set[int] = set()
-        """Credentials that worked for the first time since then."""
+        """Credentials that worked since then, for the first time or after a failure."""
 
     async def start(self) -> None:
         """For states that share: before the first request, in the event loop that serves."""
@@ -86,13 +86,16 @@ class MemoryState:
 
     def record_success(self, credential_id: int, model: str, now: float, *, was_probe: bool = False) -> None:
         known = self._histories.get(credential_id)
+        is_news = credential_id not in self._proven
         if known:
             wide = known.get("")
             if wide is not None and (was_probe or wide.cooldown is None or wide.cooldown.until <= now):
                 self._forget(credential_id, "")
+                is_news = True
             if model in known:
                 self._forget(credential_id, model)
-        if credential_id not in self._proven:
+                is_news = True
+        if is_news:
             self._proven.add(credential_id)
             self.proved.add(credential_id)
 
@@ -227,7 +230,9 @@ class MemoryState:
         return self._windows.allowance(scope, limits, now)
 
     def clear(self, credential_id: int, before: float) -> None:
-        """Drop the cooldowns of one credential that began before ``before`` (Unix seconds)."""
+        """Drop the cooldowns of one credential that began before ``before`` (Unix seconds). Whether it works
+        is to be seen again: the next success is news."""
+        self._proven.discard(credential_id)
         for model, history in list(self._histories.get(credential_id, {}).items()):
             if history.cooldown is None or history.cooldown.since <= before:
                 self._forget(credential_id, model)

@@ -221,6 +221,42 @@ async def test_a_refused_key_makes_the_credential_broken():
         await eventually(lambda: list(health.all()), [CredentialHealth.BROKEN])
 
 
+async def test_a_cleared_credential_works_when_it_has_worked_again():
+    """Nor does one whose key was replaced, or that was cleared before this process began."""
+
+    def rows():
+        return make_credential(
+            make_provider(), health=CredentialHealth.BROKEN, cooldowns_cleared_at=datetime.now(UTC)
+        ).pk
+
+    pk = await in_thread(rows)()
+    state = MemoryState()
+    health = Credential.objects.filter(pk=pk).values_list("health", flat=True)
+    async with running(state):
+        await asyncio.sleep(INTERVAL_S * 5)
+        assert await in_thread(health.get)() == CredentialHealth.BROKEN
+        state.record_success(pk, "gpt", time.time())
+        await eventually(health.get, CredentialHealth.WORKING)
+        await in_thread(health.update)(health=CredentialHealth.BROKEN)
+        state.clear(pk, time.time())
+        await asyncio.sleep(INTERVAL_S * 5)
+        assert await in_thread(health.get)() == CredentialHealth.BROKEN
+        state.record_success(pk, "gpt", time.time())
+        await eventually(health.get, CredentialHealth.WORKING)
+
+
+async def test_a_model_that_is_not_there_breaks_no_credential():
+    credential = await in_thread(lambda: make_credential(make_provider()))()
+    state = MemoryState()
+    async with running(state):
+        now = time.time()
+        state.record_failure(credential.pk, "gpt", cooled(now, now + 60, "gpt", RefusalKind.NOT_FOUND))
+        await eventually(CredentialCooldown.objects.count, 1)
+        await asyncio.sleep(INTERVAL_S * 5)
+        health = Credential.objects.filter(pk=credential.pk).values_list("health", flat=True)
+        assert await in_thread(health.get)() == CredentialHealth.UNKNOWN
+
+
 async def test_an_admin_clears_a_cooldown_in_every_process_but_not_a_later_one():
     credential = await in_thread(lambda: make_credential(make_provider()))()
     states = [MemoryState(), MemoryState()]
