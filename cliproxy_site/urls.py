@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from cliproxy_site.pages import home
 from management_api.viewsets.providers import ProviderEnabled
 from routing.admin_why import why
 
@@ -18,5 +19,6 @@ urlpatterns = [
     path("", include("oauth.urls")),
     path("v1/providers/<str:name>/enabled", ProviderEnabled.as_view()),
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}cliproxy_site/icon.svg")),
-    path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
+    path("", home, name="home"),
 ]
+handler404 = "cliproxy_site.pages.not_found"

@@ -22,7 +22,7 @@ from routing.proxy.amp_paths import is_page, provider_path
 from routing.proxy.amp_upstream import forward
 from routing.proxy.attempt import WholeAnswer
 from routing.proxy.endpoints import POSTS, Endpoint, gemini_endpoint
-from routing.proxy.exchange import Exchange
+from routing.proxy.exchange import Exchange, own_query
 from routing.proxy.gateway import Gateway
 from routing.proxy.intake import ClientGone, read_body
 from routing.proxy.wire import (
@@ -88,6 +88,7 @@ class Amp:
         model = endpoint.url.model if endpoint.url is not None else _model_in(body)
         decision = decide(table, table.amp, model) if model else True
         if decision is False and table.amp is not None:
+            own_query(scope, headers)
             client = authenticate(table, headers, gateway.digest, gateway.clock())
             await forward(gateway, table.amp, scope, send, body, client)
             return
@@ -117,6 +118,7 @@ class Amp:
             await send_json(send, 403, {"error": words})
             return
         headers = client_headers(scope)
+        own_query(scope, headers)
         client: ClientEntry | None = None
         if not is_page(scope["path"]) or presented_key(headers):
             client = authenticate(gateway.live.table, headers, gateway.digest, gateway.clock())

@@ -6,6 +6,7 @@ database; everything it needs is in the Gateway.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from urllib.parse import parse_qs
 
@@ -18,8 +19,15 @@ from routing.proxy.amp import Amp
 from routing.proxy.amp_paths import is_amps
 from routing.proxy.completions import CompletionsExchange
 from routing.proxy.counting import CountingExchange
-from routing.proxy.endpoints import POSTS, Endpoint, dialect_of, gemini_endpoint, normal_path
-from routing.proxy.exchange import Exchange, own_query
+from routing.proxy.endpoints import (
+    POSTS,
+    Endpoint,
+    dialect_of,
+    gemini_endpoint,
+    normal_path,
+    without_doubled_slashes,
+)
+from routing.proxy.exchange import Exchange, own_query, request_id
 from routing.proxy.gateway import Gateway
 from routing.proxy.gemini_embedding import GeminiEmbeddingExchange
 from routing.proxy.relay.endpoints import is_relayed
@@ -34,6 +42,7 @@ from routing.proxy.wire import (
     client_headers,
     error_body,
     error_headers,
+    identified,
     send_json,
     send_whole,
 )
@@ -49,6 +58,7 @@ _OWNED = (
     "/audio/",
     "/backend-api/codex/",
     "/openai/v1/",
+    "/v1alpha/",
     "/api/event_logging/",
     "/api/hello",
 )
@@ -86,9 +96,18 @@ def owns(path: str, method: str = "GET") -> bool:
     """Whether the proxy, and not Django, answers this request. Claude Code probes with ``HEAD /``."""
     if service.is_switch(path, method):
         return False
+    path = without_doubled_slashes(path)
     if path.startswith(_OWNED) or path in _OWNED_WHOLE or (path == "/" and method == "HEAD"):
         return True
     return is_amps(path, method)
+
+
+def not_found_here(method: str, path: str) -> NotFound:
+    return NotFound(
+        f"There is no {method} {path} here. Base URLs: OpenAI clients end in /v1 "
+        "(POST /v1/chat/completions, /v1/responses), Anthropic clients have no path "
+        "(POST /v1/messages), Gemini clients neither (POST /v1beta/models/<model>:generateContent)."
+    )
 
 
 class ProxyApplication:
@@ -121,6 +140,7 @@ class ProxyApplication:
             return
         headers = client_headers(scope)
         dialect = endpoint.dialect if endpoint is not None else dialect_of(path, headers)
+        send = identified(send, request_id(headers, os.urandom(16).hex()), dialect)
         try:
             await self._small(path, scope, send, headers, dialect, endpoint)
         except GatewayError as error:
@@ -173,6 +193,8 @@ class ProxyApplication:
             return
         is_listing = _is_listing(path)
         is_known = is_listing or path in _GREETINGS
+        if is_listing and method == "POST" and ":" in path:
+            raise not_found_here(method, path)  # an action of Gemini's that there is not
         if endpoint is not None or (is_known and method not in ("GET", "HEAD")):
             allowed = "POST" if endpoint is not None else "GET"
             raise MethodNotAllowed(f"{method} is not allowed for {path}; use {allowed}.")
@@ -180,21 +202,17 @@ class ProxyApplication:
             await send_json(send, 200, {"status": "ok"})
         elif is_listing:
             await self._list(path, scope, send, headers, dialect)
-        elif path == "/api/event_logging/batch" and method == "POST":
-            await send_json(send, 200, {})  # Claude Code's telemetry: taken, and kept by nobody
+        elif path.startswith("/api/event_logging/") and method == "POST":
+            await send_json(send, 200, {"status": "ok"})  # Claude Code's telemetry: taken, and kept by nobody
         else:
-            raise NotFound(
-                f"There is no {method} {path} here. Base URLs: OpenAI clients end in /v1 "
-                "(POST /v1/chat/completions, /v1/responses), Anthropic clients have no path "
-                "(POST /v1/messages), Gemini clients neither (POST /v1beta/models/<model>:generateContent)."
-            )
+            raise not_found_here(method, path)
 
     async def _list(
         self, path: str, scope: Scope, send: Send, headers: dict[str, str], dialect: Format
     ) -> None:
         gateway = self._gateway
         table = gateway.live.table
-        own_query(scope, headers, dialect)
+        own_query(scope, headers)
         client = authenticate(table, headers, gateway.digest, gateway.clock())
         query = {name: values[-1] for name, values in parse_qs(_query(scope)).items()}
         version, _, model_id = path.removeprefix("/").partition("/models")

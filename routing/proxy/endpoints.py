@@ -39,7 +39,7 @@ POSTS: dict[str, Endpoint] = {
     "/v1/responses/compact": Endpoint(dialect=Format.RESPONSES, operation=Operation.COMPACT),
 }
 
-_DOUBLED = re.compile(r"^(?:/v1beta|/v1)+(?=/v1beta/)|^(?:/v1)+(?=/)")
+_DOUBLED = re.compile(r"^(?:/v1(?:beta)?)+(?=/v1(?:beta)?(?:/|$))")
 _UNVERSIONED = (
     "/chat/completions",
     "/completions",
@@ -52,23 +52,32 @@ _UNVERSIONED = (
     "/images",
     "/audio",
 )
-_ELSEWHERE = (("/backend-api/codex/", "/v1/"), ("/openai/v1/", "/v1/"))
-"""Where other gateways and ChatGPT's backend have the same endpoints."""
+_ELSEWHERE = (
+    ("/backend-api/codex/", "/v1/"),
+    ("/openai/v1/", "/v1/"),
+    ("/v1beta/openai/", "/v1/"),
+    ("/v1alpha/", "/v1beta/"),
+)
+"""Where other gateways, ChatGPT's backend and Google's OpenAI-compatible API have the same endpoints, and the
+version in which Google's SDKs ask for previews."""
 _GEMINI = re.compile(r"^/v1(?:beta)?/(?:models|tunedModels)/(.+):(\w+)$")
 
 GEMINI_EMBEDDINGS = ("embedContent", "batchEmbedContents")
 GEMINI_ACTIONS = ("generateContent", "streamGenerateContent", "countTokens", *GEMINI_EMBEDDINGS)
 
 
+def without_doubled_slashes(path: str) -> str:
+    return re.sub(r"/{2,}", "/", path) if "//" in path else path
+
+
 def normal_path(path: str) -> str:
-    path = re.sub(r"/{2,}", "/", path.rstrip("/")) or "/"
+    path = without_doubled_slashes(path).rstrip("/") or "/"
     for prefix, own in _ELSEWHERE:
         if path.startswith(prefix):
             path = own + path.removeprefix(prefix)
     doubled = _DOUBLED.match(path)
     if doubled is not None:
-        rest = path[doubled.end() :]
-        path = rest if rest.startswith("/v1beta/") else "/v1" + rest
+        path = path[doubled.end() :]
     if path.startswith(_UNVERSIONED) and _is_segment(path):
         return "/v1" + path
     return path
@@ -85,6 +94,8 @@ def gemini_endpoint(path: str, query: str) -> Endpoint | None:
         return None
     model, action = found[1], found[2]
     streams = action == "streamGenerateContent"
+    given = parse_qs(query) if streams else {}
+    alt = (given.get("alt") or given.get("$alt") or [""])[-1].lower()
     return Endpoint(
         dialect=Format.GEMINI,
         embeds=action if action in GEMINI_EMBEDDINGS else "",
@@ -92,16 +103,20 @@ def gemini_endpoint(path: str, query: str) -> Endpoint | None:
         url=UrlParts(
             model=model,
             stream=streams,
-            is_array=streams and parse_qs(query).get("alt", [""])[-1].lower() != "sse",
+            is_array=streams and alt != "sse",
         ),
     )
 
 
+def is_claude_code(headers: dict[str, str]) -> bool:
+    return headers.get("user-agent", "").startswith("claude-cli")
+
+
 def dialect_of(path: str, headers: dict[str, str]) -> Format:
     """Whose errors a path without an endpoint answers with."""
-    if path.startswith("/v1beta") or "x-goog-api-key" in headers:
+    if path.startswith(("/v1beta", "/v1alpha")) or "x-goog-api-key" in headers:
         return Format.GEMINI
-    if path.startswith("/v1/messages") or "anthropic-version" in headers:
+    if path.startswith("/v1/messages") or "anthropic-version" in headers or is_claude_code(headers):
         return Format.CLAUDE
     if path.startswith("/v1/responses"):
         return Format.RESPONSES

@@ -25,7 +25,7 @@ from routing.core.resolve import Candidate, Incapable, Resolution, resolve
 from routing.core.table import ClientEntry, RoutingTable
 from routing.demand import bound, query_for
 from routing.outgoing import Ask
-from routing.proxy.access import authenticate
+from routing.proxy.access import QUERY_KEYS, authenticate, note_query_key
 from routing.proxy.attempt import Attempt, WholeAnswer
 from routing.proxy.delivery import Delivery
 from routing.proxy.endpoints import Endpoint
@@ -75,7 +75,8 @@ class Exchange:
         self._endpoint = endpoint
         self._dialect = dialect = endpoint.dialect
         self._headers = client_headers(scope)
-        self._query = "" if dialect is Format.OPENAI else own_query(scope, self._headers, dialect)
+        query = own_query(scope, self._headers)
+        self._query = "" if dialect is Format.OPENAI else query
         self._began = time.perf_counter()
         self._waited = 0.0
         """Seconds spent waiting for a place before the first byte; the rest is our overhead."""
@@ -439,16 +440,14 @@ def request_id(headers: dict[str, str], fallback: str) -> str:
     return fallback
 
 
-def own_query(scope: Scope, headers: dict[str, str], dialect: Format) -> str:
-    """The client's query without its key; a key found there (Gemini's ``?key=``) is put into ``headers``."""
+def own_query(scope: Scope, headers: dict[str, str]) -> str:
+    """The client's query without its key, which is noted beside ``headers``."""
     query: str = scope.get("query_string", b"").decode("latin-1")
     if not query:
         return ""
     pairs = parse_qsl(query, keep_blank_values=True)
-    if dialect is Format.GEMINI:
-        for name, value in pairs:
-            if name == "key" and value:
-                headers.setdefault("x-goog-api-key", value)
-    if not any(name == "key" for name, _ in pairs):
-        return query
-    return urlencode([pair for pair in pairs if pair[0] != "key"])
+    for name, value in pairs:
+        if name in QUERY_KEYS and value:
+            note_query_key(headers, name, value)
+    kept = [pair for pair in pairs if pair[0] not in QUERY_KEYS]
+    return query if len(kept) == len(pairs) else urlencode(kept)

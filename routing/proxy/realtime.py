@@ -27,6 +27,7 @@ from providers.values import Format
 from routing.core.resolve import Candidate
 from routing.proxy.access import authenticate
 from routing.proxy.endpoints import CHAT
+from routing.proxy.exchange import own_query
 from routing.proxy.gateway import Gateway
 from routing.proxy.relay.refused import classified
 from routing.proxy.relay.routed import Routed
@@ -152,7 +153,7 @@ class RealtimeSession(Routed):
         table = gateway.live.table
         client = authenticate(table, headers, gateway.digest, gateway.clock())
         record.client = client
-        query = dict(parse_qsl(self._scope.get("query_string", b"").decode("latin-1")))
+        query = dict(parse_qsl(own_query(self._scope, headers), keep_blank_values=True))
         model = query.get("model", "")
         if not model:
             raise ClientError("Name the model in the query: /v1/realtime?model=…", param="model")

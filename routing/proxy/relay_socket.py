@@ -12,6 +12,7 @@ from channels.exceptions import StopConsumer
 
 from providers.errors import GatewayError
 from routing.proxy.access import authenticate
+from routing.proxy.exchange import own_query
 from routing.proxy.gateway import Gateway
 from routing.proxy.realtime import refuse
 from routing.proxy.relay_pages import POLICY, Page, RelayPages
@@ -49,10 +50,9 @@ class RelayPageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels carrie
         gateway = await self._gateway()
         table = gateway.live.table
         headers = client_headers(self.scope)
-        query = dict(parse_qsl(self.scope.get("query_string", b"").decode("latin-1")))
-        for name in ("key", "auth_token", "token"):
-            if query.get(name):
-                headers.setdefault("authorization", f"Bearer {query[name]}")
+        query = dict(parse_qsl(own_query(self.scope, headers)))
+        if token := query.get("token"):
+            headers.setdefault("authorization", f"Bearer {token}")
         is_known = True
         try:
             authenticate(table, headers, gateway.digest, gateway.clock())

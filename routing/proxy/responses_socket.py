@@ -468,7 +468,7 @@ class ResponsesConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels carrie
         for protocol in protocols:
             if protocol.startswith(KEY_PROTOCOL):
                 headers.setdefault("authorization", f"Bearer {protocol.removeprefix(KEY_PROTOCOL)}")
-        own_query(scope, headers, Format.RESPONSES)
+        own_query(scope, headers)
         table = gateway.live.table
         try:
             client = authenticate(table, headers, gateway.digest, gateway.clock())

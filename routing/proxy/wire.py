@@ -37,6 +37,20 @@ async def send_json(send: Send, status: int, value: Any, headers: Headers | None
     await send_whole(send, status, [JSON, *(headers or [])], msgspec.json.encode(value))
 
 
+def identified(send: Send, identity: str, dialect: Format) -> Send:
+    """``send`` with the request's id put into the answer's head, also under Anthropic's name for it."""
+    own: Headers = [(b"x-request-id", identity.encode("latin-1"))]
+    if dialect is Format.CLAUDE:
+        own.append((b"request-id", own[0][1]))
+
+    async def send_identified(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), *own]
+        await send(message)
+
+    return send_identified
+
+
 def error_info(error: GatewayError) -> ErrorInfo:
     return ErrorInfo(
         status=error.client_status,

@@ -17,6 +17,7 @@ from routing.core.resolve import Candidate
 from routing.core.table import ClientEntry, RoutingTable
 from routing.proxy.access import authenticate
 from routing.proxy.endpoints import CHAT
+from routing.proxy.exchange import own_query
 from routing.proxy.gateway import Gateway
 from routing.proxy.intake import read_body
 from routing.proxy.presence import Presence
@@ -41,7 +42,7 @@ class Relay(Routed):
         super().__init__(gateway, scope, receive, send, CHAT)
         self._path = path
         self._method: str = scope["method"]
-        self._query: str = scope.get("query_string", b"").decode("latin-1")
+        self._query = own_query(scope, self._headers)
         self._upload: Upload | None = None
         if self._headers.get("content-type", "").lower().startswith(MULTIPART):
             self._upload = Upload(receive, self._headers, gateway.body_limit)

@@ -532,7 +532,7 @@ async def test_a_key_sees_only_its_models_in_every_shape(proxy):
 async def test_claude_codes_probe_and_telemetry_are_answered(proxy):
     assert (await proxy.http.head(proxy.url)).status_code == 200
     response = await post(proxy, "/api/event_logging/batch", {"events": []}, {})
-    assert (response.status_code, response.json()) == (200, {})
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
 
 # --- legacy completions --------------------------------------------------------------------------

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from routing.core.table import ClientEntry, RoutingTable
-from routing.proxy.access import Unauthorized, authenticate, presented_key
+from routing.proxy.access import (
+    QUERY_KEYS,
+    Unauthorized,
+    authenticate,
+    note_query_key,
+    presented_key,
+    presented_keys,
+)
 
 NOW = 1_000.0
 
@@ -27,14 +34,44 @@ def digest(key):
         ({"x-api-key": " k "}, "k"),
         ({"x-goog-api-key": "k"}, "k"),
         ({"authorization": "Bearer k", "x-api-key": "other"}, "k"),
-        ({"authorization": "Basic dXNlcg==", "x-api-key": "k"}, "k"),
+        ({"authorization": "Token k"}, "Token k"),
         ({"authorization": "Bearer ", "x-goog-api-key": "k"}, "k"),
-        ({"authorization": "k"}, ""),
+        ({"authorization": "k"}, "k"),
+        ({"x-api-key": "other", "x-goog-api-key": "k"}, "k"),
         ({}, ""),
     ],
 )
 def test_the_key_is_taken_from_the_headers_that_sdks_use(headers, key):
     assert presented_key(headers) == key
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"authorization": "Bearer of a vendor", "x-api-key": "alice"},
+        {"authorization": "Basic dXNlcg==", "x-goog-api-key": "alice"},
+        {"authorization": "Bearer alice", "x-api-key": "of a vendor"},
+        {"x-api-key": "bob", "x-goog-api-key": "of a vendor", "authorization": "alice"},
+    ],
+)
+def test_one_good_key_of_several_is_enough(headers):
+    people = table(alice={}, bob={"enabled": False})
+    assert authenticate(people, headers, digest, NOW).label == "alice"
+
+
+@pytest.mark.parametrize("name", QUERY_KEYS)
+def test_a_key_of_the_query_counts_after_those_of_the_headers(name):
+    headers = {"x-api-key": "of a vendor"}
+    note_query_key(headers, name, "alice")
+    assert list(presented_keys(headers)) == ["of a vendor", "alice"]
+    assert authenticate(table(alice={}), headers, digest, NOW).label == "alice"
+
+
+def test_of_several_refusals_the_one_that_tells_most_is_told():
+    with pytest.raises(Unauthorized, match="disabled"):
+        authenticate(
+            table(bob={"enabled": False}), {"authorization": "nobody", "x-api-key": "bob"}, digest, NOW
+        )
 
 
 def test_a_known_key_is_its_entry():

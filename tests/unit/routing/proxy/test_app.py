@@ -16,6 +16,10 @@ from routing.proxy.endpoints import normal_path
         ("/v1/v1/chat/completions", "/v1/chat/completions"),
         ("/v1/v1/v1/models", "/v1/models"),
         ("/v1//chat//completions", "/v1/chat/completions"),
+        ("//v1/chat/completions", "/v1/chat/completions"),
+        ("/v1beta/v1/chat/completions", "/v1/chat/completions"),
+        ("/v1beta/openai/chat/completions", "/v1/chat/completions"),
+        ("/v1alpha/models/g:generateContent", "/v1beta/models/g:generateContent"),
         ("/chat/completions", "/v1/chat/completions"),
         ("/models", "/v1/models"),
         ("/v1/models/v1/x", "/v1/models/v1/x"),
@@ -50,6 +54,8 @@ def test_a_doubled_or_missing_v1_and_needless_slashes_are_forgiven(typed, meant)
         "/audio/speech",
         "/backend-api/codex/responses",
         "/openai/v1/videos",
+        "//v1/messages",
+        "/v1alpha/models",
     ],
 )
 def test_the_proxy_owns_its_paths(path):
