@@ -9,11 +9,27 @@ from aiohttp import web
 
 from providers.translation.codecs.kiro.framing import MEDIA_TYPE
 from providers.values import Format
-from tests.integration.proxy.pairs.clients import Failure, Question
+from tests.integration.proxy.pairs.clients import (
+    CLIENTS,
+    ClaudeClient,
+    Failure,
+    GeminiClient,
+    OpenAIClient,
+    Question,
+    ResponsesClient,
+)
 from tests.integration.proxy.upstream_double import answers
 from tests.unit.providers.translation.codecs.kiro.wire import CALL, HELLO, exception, said
 
 TEXT = "Hello, Wörld"
+
+
+def asked_by(*kinds, stream=None):
+    """Only these of the four SDKs; ``stream`` tells for each whether it asks for one."""
+    names, values = ("client,stream", zip(kinds, stream, strict=True)) if stream else ("client", kinds)
+    return pytest.mark.parametrize(
+        names, list(values), indirect=["client"], ids=[f"from-{kind.format}" for kind in kinds]
+    )
 
 
 def event_stream(*pieces, cut=False, content_type=MEDIA_TYPE):
@@ -41,7 +57,7 @@ def kiro(proxy, upstream):
     )
 
 
-@pytest.mark.parametrize("stream", [False, True])
+@asked_by(*CLIENTS, stream=[False, True, True, False])
 async def test_text_and_usage(client, upstream, proxy, kiro, stream):
     upstream.then(event_stream(*HELLO))
     heard = await client.ask(Question(), stream=stream)
@@ -55,7 +71,7 @@ async def test_text_and_usage(client, upstream, proxy, kiro, stream):
     assert message["modelId"] == "claude-sonnet-4.5"
 
 
-@pytest.mark.parametrize("stream", [False, True])
+@asked_by(*CLIENTS, stream=[True, False, False, True])
 async def test_a_tool_is_called_and_answered(client, upstream, proxy, kiro, stream):
     upstream.then(event_stream(*CALL))
     question = Question(with_tools=True, with_history=True, with_image=client.format is not Format.RESPONSES)
@@ -68,6 +84,7 @@ async def test_a_tool_is_called_and_answered(client, upstream, proxy, kiro, stre
     assert proxy.line.attempts[0]["usage"] == "estimated"
 
 
+@asked_by(ClaudeClient)
 async def test_a_stream_in_single_bytes_reads_the_same(client, upstream, kiro):
     whole = b"".join(HELLO)
     upstream.then(event_stream(*(whole[i : i + 1] for i in range(len(whole))), content_type="text/plain"))
@@ -86,7 +103,12 @@ def broken(kind):
     }[kind]
 
 
-@pytest.mark.parametrize("kind", ["damaged", "cut inside", "dropped", "exception"])
+@pytest.mark.parametrize(
+    ("client", "kind"),
+    list(zip(CLIENTS, ["damaged", "cut inside", "dropped", "exception"], strict=True)),
+    indirect=["client"],
+    ids=lambda value: value if isinstance(value, str) else f"from-{value.format}",
+)
 async def test_a_broken_stream_is_an_error_and_never_a_clean_end(client, upstream, kiro, kind):
     upstream.then(broken(kind))
     with pytest.raises(Failure):
@@ -101,6 +123,7 @@ async def test_a_broken_stream_is_no_whole_answer(proxy, upstream, kiro, kind):
     assert answer.json()["error"]["message"]
 
 
+@asked_by(OpenAIClient)
 async def test_an_account_that_is_spent_makes_room_for_another(client, upstream, proxy, kiro):
     proxy.offer("m", upstream.url, "kiro-claude-sonnet-4-5", adapter="kiro", channel="kiro")
     spent = {"message": "You have reached the limit.", "reason": "MONTHLY_REQUEST_COUNT"}
@@ -110,7 +133,7 @@ async def test_an_account_that_is_spent_makes_room_for_another(client, upstream,
     assert len(set(signed)) == 2
 
 
-@pytest.mark.parametrize("stream", [False, True])
+@asked_by(ResponsesClient, ClaudeClient, stream=[False, True])
 async def test_an_exception_before_the_first_word_is_tried_elsewhere(client, upstream, proxy, kiro, stream):
     proxy.offer("m", upstream.url, "kiro-claude-sonnet-4-5", adapter="kiro", channel="kiro")
     slow = exception("ThrottlingException", message="Slow")
@@ -118,6 +141,7 @@ async def test_an_exception_before_the_first_word_is_tried_elsewhere(client, ups
     assert (await client.ask(Question(), stream=stream)).text == TEXT
 
 
+@asked_by(GeminiClient)
 async def test_a_refusal_comes_in_the_clients_format(client, upstream, kiro):
     upstream.then(answers(400, {"message": "x", "reason": "CONTENT_LENGTH_EXCEEDS_THRESHOLD"}))
     with pytest.raises(Failure) as caught:
