@@ -128,6 +128,7 @@ class GitHubCopilot(StandardChannel):
             label=username,
             account={key: value for key, value in account.items() if value},
             refresh_token=wire.text(fields, "refresh_token"),
+            file_extras={"timestamp": int(answer.at * 1000)},
             private=_github(token, wire.end_of(fields, answer.at)),
         )
         try:
@@ -230,7 +231,9 @@ class GitHubCopilot(StandardChannel):
             grant,
             access_token="",
             expires_at=None,
+            refreshed_at=None,
             label=grant.label or grant.account.get("username", ""),
+            file_extras={**grant.file_extras, **_when(content)},
             private=_github(grant.access_token, grant.expires_at if grant.refresh_token else None),
         )
 
@@ -262,6 +265,11 @@ class GitHubCopilot(StandardChannel):
 def _github(token: str, end: float | None) -> dict[str, str]:
     """GitHub's own token, and when it ends where it does."""
     return {"github_token": token, **({"github_expires_at": str(int(end))} if end is not None else {})}
+
+
+def _when(content: Mapping[str, object]) -> dict[str, object]:
+    """When GitHub gave the token, which no refresh changes."""
+    return {"timestamp": content["timestamp"]} if "timestamp" in content else {}
 
 
 def github_get(url: str, token: str, settings: Mapping[str, str]) -> HttpCall:

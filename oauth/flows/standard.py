@@ -103,7 +103,7 @@ class StandardChannel(Channel):
             refresh_token=refresh,
             id_token=files.token(content, "id_token", "idToken"),
             expires_at=files.expiry(content),
-            refreshed_at=files.moment(content, files.REFRESHED),
+            refreshed_at=files.moment(content, files.REFRESHED) or wire.moment_of(content.get("timestamp")),
             method="file",
             label=wire.text(content, "label", "email"),
             account=account,

@@ -53,14 +53,14 @@ class XAILogin(StandardChannel):
     refresh_lead_s = 5 * 60.0
     account_keys = ("email", "sub", "base_url", "token_endpoint", "auth_kind", "using_api", "token_type")
     identity_keys = ("sub", "email")
-    own_keys = ("redirect_uri",)
 
     # --- login -----------------------------------------------------------------------------
 
     def log_in(self, ask: LoginAsk, settings: Mapping[str, str]) -> Flow[Grant]:
-        found = yield from discovered(settings)
         if ask.method == "code":
+            found = yield from discovered(settings, "authorize_url", "token_url")
             return (yield from self._by_page(ask, found, settings))
+        found = yield from discovered(settings, "device_url", "token_url")
         begun = yield from device.start(
             wire.form_post(
                 found["device_url"], {"client_id": settings["client_id"], "scope": settings["scope"]}
@@ -122,7 +122,7 @@ class XAILogin(StandardChannel):
         url = settings["token_url"] or trusted(grant.account.get("token_endpoint", ""), settings)
         if not url:
             try:
-                url = (yield from discovered(settings))["token_url"]
+                url = (yield from discovered(settings, "token_url"))["token_url"]
             except OAuthError as error:
                 raise RefreshUnavailable(error.message) from error
         call = self.refresh_call(grant, {**settings, "token_url": url}, now)
@@ -150,27 +150,29 @@ class XAILogin(StandardChannel):
         return f"xai-{name.strip('.')}.json"
 
 
-def discovered(settings: Mapping[str, str]) -> Flow[dict[str, str]]:
-    """The endpoints: settings where they are made, else what discovery names. Raises OAuthError."""
-    wanted = {
-        "device_url": "device_authorization_endpoint",
-        "token_url": "token_endpoint",
-        "authorize_url": "authorization_endpoint",
-    }
-    found = {name: settings[name] for name in wanted if settings[name]}
-    if len(found) == len(wanted) or {"device_url", "token_url"} <= found.keys():
-        return {**dict.fromkeys(wanted, ""), **found}
+ENDPOINTS = {
+    "device_url": "device_authorization_endpoint",
+    "token_url": "token_endpoint",
+    "authorize_url": "authorization_endpoint",
+}
+
+
+def discovered(settings: Mapping[str, str], *needed: str) -> Flow[dict[str, str]]:
+    """The endpoints ``needed``: settings where they are made, else what discovery names. Raises OAuthError."""
+    found = {name: settings[name] for name in needed if settings[name]}
+    if len(found) == len(needed):
+        return found
     try:
         answer = yield from wire.call(wire.get(settings["discovery_url"]))
     except NetworkTrouble as error:
         raise OAuthError(f"The login service cannot be reached: {error.message}.") from error
     fields = wire.object_of(answer)
-    if answer.status >= 400 or not fields:
+    if answer.status >= 300 or not fields:
         raise device.refused(answer, "The login service did not tell its endpoints")
-    for name, field in wanted.items():
-        found.setdefault(name, trusted(wire.text(fields, field), settings))
-    if not found["token_url"] or not (found["device_url"] or found["authorize_url"]):
-        raise OAuthError("The login service names endpoints outside its own domain.")
+    for name in needed:
+        found.setdefault(name, trusted(wire.text(fields, ENDPOINTS[name]), settings))
+    if missing := [ENDPOINTS[name] for name in needed if not found[name]]:
+        raise OAuthError(f"The login service names no {missing[0]} within its own domain.")
     return found
 
 

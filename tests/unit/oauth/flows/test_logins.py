@@ -370,9 +370,22 @@ def test_xai_discovers_its_endpoints():
     assert "nonce" in query_of(vendor)
 
 
+def test_xai_asks_nobody_for_addresses_that_are_set():
+    own = {"authorize_url": "http://127.0.0.1:9/a", "token_url": "http://127.0.0.1:9/t"}
+    vendor = Vendor([(200, {"access_token": "a", "refresh_token": "r", "expires_in": 60})])
+    vendor.run(BY_KEY["xai"].login(ask("code"), settings_of("xai", **own)))
+    assert [call.url for call in vendor.calls] == ["http://127.0.0.1:9/t"]
+    named = (
+        200,
+        {"token_endpoint": "https://auth.x.ai/t", "device_authorization_endpoint": "https://x.ai/d"},
+    )
+    with pytest.raises(OAuthError, match="names no authorization_endpoint"):
+        Vendor([named]).run(BY_KEY["xai"].login(ask("code"), settings_of("xai")))
+
+
 def test_xai_does_not_follow_discovery_out_of_its_domain():
     elsewhere = (200, {**XAI[1], "token_endpoint": "https://x.ai.evil.example/token"})
-    with pytest.raises(OAuthError, match="outside its own domain"):
+    with pytest.raises(OAuthError, match="within its own domain"):
         login("xai", Vendor([elsewhere]), "device")
 
 
