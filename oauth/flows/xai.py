@@ -158,7 +158,8 @@ ENDPOINTS = {
 
 
 def discovered(settings: Mapping[str, str], *needed: str) -> Flow[dict[str, str]]:
-    """The endpoints ``needed``: settings where they are made, else what discovery names. Raises OAuthError."""
+    """The endpoints ``needed``: settings where they are made, else what discovery names. Raises
+    OAuthError."""
     found = {name: settings[name] for name in needed if settings[name]}
     if len(found) == len(needed):
         return found
