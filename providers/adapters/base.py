@@ -77,6 +77,14 @@ class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What the adapter took out of the call's body because the vendor refuses it (as ``Encoded.dropped``)."""
 
 
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What a web search found: ``text`` for the model, ``sources`` (``url``, ``title``) for the client."""
+
+    text: str
+    sources: tuple[dict[str, str], ...] = ()
+    is_error: bool = False
+
+
 class Unwrapper(Protocol):
     """Takes a vendor's envelope off a stream: bytes of the upstream in, events of the spoken format out.
 
@@ -139,6 +147,9 @@ class Adapter:
     mappings_are_aliases: bool = False
     """The default mappings are the built-in aliases of a channel: a list of the operator's own (even an empty
     one) takes their place."""
+    search_tool: str = ""
+    """The name under which its models call a web search that the caller has to run, by ``search_request``;
+    "" where the vendor runs it, or there is none."""
     in_process: bool = False
     """Answers without a network (``demo``), by ``answer``."""
 
@@ -192,6 +203,14 @@ class Adapter:
         there is none or the failure would repeat there. ``status`` None means that the last one could not
         be reached; else ``body`` is its refusal."""
         return None
+
+    def search_request(self, credential: CredentialEntry, query: str, seed: str) -> UpstreamRequest:
+        """Only with a ``search_tool``: the search itself."""
+        raise NotImplementedError
+
+    def read_search(self, status: int, body: bytes) -> Found:
+        """The answer to ``search_request``, whatever it holds. Never raises."""
+        raise NotImplementedError
 
     def unwrapped(self, body: bytes) -> bytes:
         """A whole answer without the vendor's envelope. Raises UpstreamProtocolError when it is none."""

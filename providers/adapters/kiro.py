@@ -13,11 +13,12 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from providers.adapters import model_lists, refusals
-from providers.adapters.base import Adapter, Call, CatalogueModel, UpstreamRequest
+from providers.adapters import kiro_search, model_lists, refusals
+from providers.adapters.base import Adapter, Call, CatalogueModel, Found, UpstreamRequest
 from providers.adapters.headers import USER_AGENT, call_headers, custom_headers, merge_headers
 from providers.adapters.kiro_models import ABILITIES, KIRO_CATALOGUE, KIRO_MAPPINGS, WINDOW, described
 from providers.translation.codec import Capabilities
+from providers.translation.codecs.kiro.tools import REMOTE_SEARCH
 from providers.values import CoolingLadder, CredentialEntry, Format, Refusal, RefusalKind
 
 _PATH = "generateAssistantResponse"
@@ -57,6 +58,7 @@ class Kiro(Adapter):
     def payload_protocols(self, format_: Format) -> tuple[str, ...]:
         return ()
 
+    search_tool = REMOTE_SEARCH
     default_mappings = KIRO_MAPPINGS
     mappings_are_aliases = True
     has_other_addresses = True
@@ -71,6 +73,25 @@ class Kiro(Adapter):
         if tries >= len(hosts) or status not in (None, 429):
             return None
         return self._request_at(hosts[tries], call)
+
+    def search_request(self, credential: CredentialEntry, query: str, seed: str) -> UpstreamRequest:
+        """Always at Amazon Q's host, which alone has the endpoint."""
+        base = self._own_base(credential) or f"https://{_AMAZON_Q}.{_region(credential)}.amazonaws.com"
+        arn = _told(credential, "profile-arn")
+        return UpstreamRequest(
+            method="POST",
+            url=f"{base}/mcp",
+            headers=merge_headers(
+                {"content-type": "application/json", "accept": "application/json"},
+                self._common_headers(credential),
+                {"x-amz-iam-profile-arn": arn} if arn else {},
+                custom_headers(credential, {}),
+            ),
+            body=kiro_search.call(query, seed),
+        )
+
+    def read_search(self, status: int, body: bytes) -> Found:
+        return kiro_search.read(status, body)
 
     def models_request(self, credential: CredentialEntry) -> UpstreamRequest | None:
         query = {"origin": "AI_EDITOR"}

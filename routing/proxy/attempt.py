@@ -243,6 +243,9 @@ class Attempt:
     async def _collected(self, response: UpstreamResponse) -> WholeAnswer:
         """A whole answer put together from a stream: the upstream does nothing else."""
         self._ask.neutral()  # the encoder looks at the request
+        return self._encoded_answer(await self._gathered(response))
+
+    async def _gathered(self, response: UpstreamResponse) -> Response:
         decoder = UPSTREAM_CODECS[self._format].stream_decoder(self._context())
         reader, whole = self._reader(), Accumulator()
         size = 0
@@ -271,7 +274,7 @@ class Attempt:
                     add(decoder.feed(frame))
         if not has_ended:
             add(decoder.close())
-        return self._encoded_answer(whole.response(self._context()))
+        return whole.response(self._context())
 
     def _passed(self, body: bytes) -> WholeAnswer:
         passthrough = PASSTHROUGHS[self._format]

@@ -36,6 +36,7 @@ from routing.proxy.limits import Holds
 from routing.proxy.passed_headers import passed_headers
 from routing.proxy.presence import Presence
 from routing.proxy.record import Record
+from routing.proxy.searching import SearchingAttempt, runs_search
 from routing.proxy.trials import Trials
 from routing.proxy.wire import (
     JSON,
@@ -282,7 +283,10 @@ class Exchange:
     def _made(self, ask: Ask, candidate: Candidate) -> Attempt:
         if candidate.suffix and candidate.suffix != ask.suffix:
             ask = msgspec.structs.replace(ask, suffix=candidate.suffix, request=None)
-        return self.attempt_kind(self._gateway.client, ask, candidate, self._gateway.clock())
+        kind = self.attempt_kind
+        if kind is Attempt and runs_search(ask, candidate):
+            kind = SearchingAttempt
+        return kind(self._gateway.client, ask, candidate, self._gateway.clock())
 
     def _says_of_credential(self, error: UpstreamError) -> bool:
         """Whether a failure is one of the credential, and not only of the endpoint asked for."""

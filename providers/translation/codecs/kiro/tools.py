@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 
-from providers.translation import names
+from providers.translation import names, web_search
 from providers.translation.codec import Untranslatable
 from providers.translation.codecs.kiro.encoding import Encoding
 from providers.translation.json_text import dump_bytes, dumps
 from providers.translation.model import Json, Request, Tool, ToolCall
 from providers.translation.names import NameMap
+from providers.values import Format
 
 Block = dict[str, Json]
 
@@ -31,6 +32,19 @@ _REFUSED = frozenset({"additionalProperties", "$schema"})
 """Keywords with which a definition is "improperly formed" to the service."""
 _NEEDED = frozenset({"type", "properties", "required", "items", "enum", "anyOf", "oneOf", "allOf", "const"})
 """What stays of a schema when the definitions are too large together; ``$ref`` keeps everything."""
+REMOTE_SEARCH = "remote_web_search"
+"""The service's name for a web search that the client runs, at the service's own MCP endpoint."""
+_SEARCH: Block = {
+    "name": REMOTE_SEARCH,
+    "description": "Search the web. Returns titles, addresses and excerpts of what was found.",
+    "inputSchema": {
+        "json": {
+            "type": "object",
+            "properties": {"query": {"type": "string", "description": "What to search for."}},
+            "required": ["query"],
+        }
+    },
+}
 _BY_NAME = frozenset({"properties", "$defs", "definitions", "patternProperties"})
 """Keywords under which keys are names and not keywords."""
 
@@ -46,10 +60,20 @@ def build_names(request: Request) -> NameMap:
     return names.build(wanted, illegal=_ILLEGAL, limit=_NAME_LIMIT)
 
 
+def is_search_alone(request: Request) -> bool:
+    """Whether a web search is the one tool that the client offers: then the gateway runs it."""
+    return bool(request.tools) and all(tool.kind == "web_search" for tool in request.tools)
+
+
 def encode_tools(request: Request, encoding: Encoding) -> list[Block]:
     """The definitions. A duplicate name keeps its first; a tool that runs at another vendor is dropped,
     unless the client insists on it."""
     choice = request.tool_choice
+    if is_search_alone(request):
+        for n, tool in enumerate(request.tools):
+            for lost in web_search.lost(tool, f"tools[{n}]", Format.KIRO, ("max_uses",)):
+                encoding.drop(lost)
+        return [{"toolSpecification": _SEARCH}]
     allowed = set(choice.names) if choice and choice.mode == "allowed" else None
     tools: dict[str, Block] = {}
     for n, tool in enumerate(request.tools):
@@ -77,7 +101,8 @@ def choice_in_words(request: Request, encoding: Encoding) -> str:
     if choice is None or not request.tools:
         return ""
     if choice.mode == "one" and choice.names:
-        return f"Answer by calling the tool {encoding.names.mangle(choice.names[0])}, and in no other way."
+        name = REMOTE_SEARCH if is_search_alone(request) else encoding.names.mangle(choice.names[0])
+        return f"Answer by calling the tool {name}, and in no other way."
     if choice.mode == "required" or (choice.mode == "allowed" and choice.required):
         return "Answer by calling at least one of the tools, and in no other way."
     return "Answer without calling any tool." if choice.mode == "none" else ""

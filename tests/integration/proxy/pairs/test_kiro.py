@@ -9,6 +9,7 @@ from aiohttp import web
 
 from providers.translation.codecs.kiro.framing import MEDIA_TYPE
 from providers.values import Format
+from tests.integration.proxy.conftest import KEY
 from tests.integration.proxy.pairs.clients import (
     CLIENTS,
     ClaudeClient,
@@ -19,7 +20,7 @@ from tests.integration.proxy.pairs.clients import (
     ResponsesClient,
 )
 from tests.integration.proxy.upstream_double import answers
-from tests.unit.providers.translation.codecs.kiro.wire import CALL, HELLO, exception, said
+from tests.unit.providers.translation.codecs.kiro.wire import CALL, HELLO, METADATA, event, exception, said
 
 TEXT = "Hello, Wörld"
 
@@ -164,3 +165,97 @@ async def test_throttling_after_the_first_word_rests_the_account_too(proxy, upst
     rest = proxy.state.cooldown(kiro.id, "another", proxy.gateway.clock())
     assert rest is not None
     assert (rest.cause.value, round(rest.until - rest.since)) == ("quota", 60)
+
+
+# --- web search ------------------------------------------------------------------------------------
+
+
+def searching(query: str, number: int = 1) -> tuple[bytes, ...]:
+    call = {"toolUseId": f"tooluse_{number}", "name": "remote_web_search"}
+    return (
+        event("toolUseEvent", **call, input=json.dumps({"query": query})),
+        event("toolUseEvent", **call, stop=True),
+        METADATA,
+    )
+
+
+def found(*pages: tuple[str, str]):
+    results = [{"title": title, "url": url, "snippet": "…"} for title, url in pages]
+    text = json.dumps({"results": results, "totalResults": len(results)})
+    return answers(
+        body={"jsonrpc": "2.0", "id": "x", "result": {"content": [{"type": "text", "text": text}]}}
+    )
+
+
+SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 8}
+PAGE = ("Paris", "https://example.com/paris")
+
+
+def ask_claude(proxy, *, stream: bool = False, **fields):
+    body = {
+        "model": "m",
+        "max_tokens": 100,
+        "messages": [{"role": "user", "content": "Search for the weather"}],
+        "tools": [SEARCH],
+        "stream": stream,
+        **fields,
+    }
+    headers = {"x-api-key": KEY}
+    return proxy.http.post(f"{proxy.url}/v1/messages", json=body, headers=headers)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_search_is_run_for_the_model_and_shown_to_the_client(proxy, upstream, kiro, stream):
+    upstream.then(event_stream(*searching("weather in Paris")), found(PAGE), event_stream(*HELLO))
+    forced = {"type": "tool", "name": "web_search"}
+    answer = await ask_claude(proxy, stream=stream, tool_choice=forced)
+    assert answer.status_code == 200, answer.text
+    first, search, second = upstream.calls
+    asked = first.json["conversationState"]["currentMessage"]["userInputMessage"]
+    (tool,) = asked["userInputMessageContext"]["tools"]
+    assert tool["toolSpecification"]["name"] == "remote_web_search"
+    assert "remote_web_search" in asked["content"]
+    assert (search.path, search.headers["authorization"]) == ("/mcp", first.headers["authorization"])
+    assert search.json["method"] == "tools/call"
+    assert search.json["params"] == {"name": "web_search", "arguments": {"query": "weather in Paris"}}
+    told = second.json["conversationState"]["currentMessage"]["userInputMessage"]["userInputMessageContext"]
+    assert PAGE[1] in told["toolResults"][0]["content"][0]["text"]
+    if stream:
+        assert '"server_tool_use"' in answer.text
+        assert '"web_search_tool_result"' in answer.text
+        assert "message_stop" in answer.text
+        return
+    use, result, text = answer.json()["content"]
+    assert (use["type"], use["input"]) == ("server_tool_use", {"query": "weather in Paris"})
+    assert result["content"][0]["url"] == PAGE[1]
+    assert text["text"] == TEXT
+    assert answer.json()["stop_reason"] == "end_turn"
+    assert proxy.line.input_tokens == 240  # both calls of the model
+
+
+async def test_a_search_that_fails_is_told_to_the_model(proxy, upstream, kiro):
+    upstream.then(event_stream(*searching("x")), answers(500, {"error": "no"}), event_stream(*HELLO))
+    assert (await ask_claude(proxy)).json()["content"][-1]["text"] == TEXT
+    context = upstream.calls[-1].json["conversationState"]["currentMessage"]["userInputMessage"]
+    (result,) = context["userInputMessageContext"]["toolResults"]
+    assert result["status"] == "error"
+
+
+async def test_searches_come_to_an_end(proxy, upstream, kiro):
+    for number in range(2):
+        upstream.then(event_stream(*searching("more", number)), found(PAGE))
+    upstream.then(event_stream(*searching("more", 3)), event_stream(said("Enough"), *searching("more", 4)))
+    answer = await ask_claude(proxy, tools=[{**SEARCH, "max_uses": 2}])
+    assert [call.path for call in upstream.calls].count("/mcp") == 2
+    assert answer.json()["content"][-1]["text"] == "Enough"
+    assert answer.json()["stop_reason"] == "end_turn"
+
+
+async def test_a_search_beside_other_tools_is_left_out(proxy, upstream, kiro):
+    upstream.then(event_stream(*HELLO))
+    own = {"name": "get_weather", "description": "x", "input_schema": {"type": "object"}}
+    answer = await ask_claude(proxy, tools=[SEARCH, own])
+    assert "web_search" in answer.headers["x-cliproxy-dropped"]
+    asked = upstream.calls[0].json["conversationState"]["currentMessage"]["userInputMessage"]
+    (tool,) = asked["userInputMessageContext"]["tools"]
+    assert tool["toolSpecification"]["name"] == "get_weather"

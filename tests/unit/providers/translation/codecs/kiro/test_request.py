@@ -268,8 +268,17 @@ def test_only_allowed_tools_are_sent_and_a_missing_one_is_refused():
     context = made.body["conversationState"]["currentMessage"]["userInputMessage"]["userInputMessageContext"]
     assert [tool["toolSpecification"]["name"] for tool in context["tools"]] == ["a"]
     with pytest.raises(Untranslatable, match="does not have"):
-        encode(user("Go"), tools=tools[2:], tool_choice=ToolChoice(mode="required"))
+        elsewhere = (Tool(name="code_execution", kind="code_execution"),)
+        encode(user("Go"), tools=elsewhere, tool_choice=ToolChoice(mode="required"))
     assert encode(user("Go"), tools=tools).dropped == ("tools[2].web_search",)
+
+
+def test_a_web_search_alone_is_the_services_own():
+    choice = ToolChoice(mode="one", names=("web_search",))
+    made = current(user("Go"), tools=(Tool(name="web_search", kind="web_search"),), tool_choice=choice)
+    (tool,) = made["userInputMessageContext"]["tools"]
+    assert tool["toolSpecification"]["name"] == "remote_web_search"
+    assert "calling the tool remote_web_search" in made["content"]
 
 
 @pytest.mark.parametrize(
