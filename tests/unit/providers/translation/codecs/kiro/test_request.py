@@ -267,8 +267,8 @@ def test_only_allowed_tools_are_sent_and_a_missing_one_is_refused():
     made = encode(user("Go"), tools=tools, tool_choice=ToolChoice(mode="allowed", names=("a",)))
     context = made.body["conversationState"]["currentMessage"]["userInputMessage"]["userInputMessageContext"]
     assert [tool["toolSpecification"]["name"] for tool in context["tools"]] == ["a"]
+    elsewhere = (Tool(name="code_execution", kind="code_execution"),)
     with pytest.raises(Untranslatable, match="does not have"):
-        elsewhere = (Tool(name="code_execution", kind="code_execution"),)
         encode(user("Go"), tools=elsewhere, tool_choice=ToolChoice(mode="required"))
     assert encode(user("Go"), tools=tools).dropped == ("tools[2].web_search",)
 
