@@ -10,15 +10,18 @@ from typing import Any
 import msgspec
 
 from providers.errors import UpstreamProtocolError
+from providers.translation.audio import Sound
 from providers.translation.codec import AnswerContext
 from providers.translation.model import (
     ArgumentsDelta,
+    AudioDelta,
     Candidate,
     CitationDelta,
     End,
     ErrorInfo,
     Event,
     Json,
+    Media,
     Part,
     PartStart,
     Reasoning,
@@ -42,15 +45,23 @@ from providers.translation.model import (
 class _PartBuilder:
     """A part and what its deltas add."""
 
-    __slots__ = ("citations", "signature", "skeleton", "texts")
+    __slots__ = ("citations", "signature", "skeleton", "sound", "texts")
 
     def __init__(self, skeleton: Part) -> None:
         self.skeleton = skeleton
         self.texts: list[str] = []
         self.citations: list[dict[str, Json]] = []
         self.signature: Signature | None = None
+        self.sound: Sound | None = None
+
+    def hear(self, delta: AudioDelta) -> None:
+        if self.sound is None:
+            self.sound = Sound(self.skeleton if isinstance(self.skeleton, Media) else Media(kind="audio"))
+        self.sound.add(delta)
 
     def build(self) -> Part:
+        if self.sound is not None:
+            return self.sound.whole()
         part, added = self.skeleton, "".join(self.texts)
         changes: dict[str, Any] = {}
         if isinstance(part, Text | RefusalText | Reasoning) and added:
@@ -88,6 +99,7 @@ class Accumulator:
         self._start = Start()
         self._candidates: dict[int, _CandidateBuilder] = {}
         self._usage: Usage | None = None
+        self._tier: str | None = None
         self._error: ErrorInfo | None = None
         self._ended = False
 
@@ -103,6 +115,8 @@ class Accumulator:
             self._candidate(event.candidate).parts[event.i] = _PartBuilder(event.part)
         elif isinstance(event, CitationDelta):
             self._part(event.candidate, event.i).citations.append(event.citation)
+        elif isinstance(event, AudioDelta):
+            self._part(event.candidate, event.i).hear(event)
         elif isinstance(event, SignatureDelta):
             self._part(event.candidate, event.i).signature = event.signature
         else:
@@ -111,8 +125,10 @@ class Accumulator:
     def _add_outline(self, event: Event) -> None:
         if isinstance(event, Start):
             self._start = event
+            self._tier = event.service_tier or self._tier
             self._add_usage(event.usage)
         elif isinstance(event, UsageUpdate):
+            self._tier = event.service_tier or self._tier
             self._add_usage(event.usage)
         elif isinstance(event, Stopped):
             self._candidate(event.candidate).stop = event.stop
@@ -139,6 +155,7 @@ class Accumulator:
             candidates=tuple(self._candidates[index].build(index) for index in sorted(self._candidates)),
             usage=self._usage,
             created=self._start.created,
+            service_tier=self._tier,
         )
 
     def _add_usage(self, usage: Usage | None) -> None:

@@ -10,6 +10,8 @@ import binascii
 import re
 from urllib.parse import unquote_to_bytes
 
+from providers.translation.model import Media
+
 _ALIASES = {
     "image/jpg": "image/jpeg",
     "image/pjpeg": "image/jpeg",
@@ -105,6 +107,16 @@ def standard_base64(text: str) -> str:
 def data_url(mime: str | None, data: str) -> str:
     """A base64 data URL; ``data`` is base64 already."""
     return f"data:{mime or 'application/octet-stream'};base64,{data}"
+
+
+def as_markdown(part: Media) -> str:
+    """Generated media where a format has no place for it: silence would lose it."""
+    if part.text is not None:
+        return part.text
+    address = part.url or (data_url(part.mime, part.data) if part.data else part.file_id or "")
+    link = f"{'!' if part.kind == 'image' else ''}[{part.title or part.filename or part.kind}]({address})"
+    words = f"{part.transcript}\n\n" if part.transcript else ""
+    return words + link if address else words.strip()
 
 
 def normal_mime(mime: str) -> str:

@@ -78,6 +78,10 @@ class Media(Part, frozen=True, kw_only=True):
     """``low``, ``high``, ``auto`` or ``original``."""
     audio_format: str | None = None
     """``wav``, ``mp3``."""
+    transcript: str | None = None
+    """The words of generated audio."""
+    expires_at: int | None = None
+    """Unix seconds until which the vendor knows generated audio by its id."""
 
 
 class Reasoning(Part, frozen=True, kw_only=True):
@@ -362,11 +366,12 @@ class Start(Event, frozen=True, kw_only=True):
     model: str | None = None
     created: int | None = None
     usage: Usage | None = None
+    service_tier: str | None = None
 
 
 class PartStart(Event, frozen=True, kw_only=True):
-    """``part`` is a skeleton: a Text, RefusalText, Reasoning, ToolCall (id and name set), Media
-    (whole) or Unknown (whole)."""
+    """``part`` is a skeleton: a Text, RefusalText, Reasoning, ToolCall (id and name set, and the signature
+    where it is known), Media (whole, but for audio that grows) or Unknown (whole)."""
 
     i: int
     part: Part
@@ -399,6 +404,15 @@ class ArgumentsDelta(Event, frozen=True, kw_only=True):
     text: str
 
 
+class AudioDelta(Event, frozen=True, kw_only=True):
+    """For a Media part of kind ``audio``: sound to append (base64 of its own) and the words of it."""
+
+    i: int
+    data: str = ""
+    transcript: str = ""
+    expires_at: int | None = None
+
+
 class CitationDelta(Event, frozen=True, kw_only=True):
     i: int
     citation: dict[str, Json]
@@ -412,6 +426,8 @@ class UsageUpdate(Event, frozen=True, kw_only=True):
     """Cumulative; see ``Usage.merged``."""
 
     usage: Usage
+    service_tier: str | None = None
+    """Where the upstream tells only at the end which one it was."""
 
 
 class Stopped(Event, frozen=True, kw_only=True):

@@ -36,7 +36,13 @@ from providers.translation.model import (
 
 def events_of(response: Response) -> Iterator[Event]:
     """Start, the parts of every candidate, usage and End. A part is one delta."""
-    yield Start(id=response.id or None, model=response.model, created=response.created)
+    yield Start(
+        id=response.id or None,
+        model=response.model,
+        created=response.created,
+        usage=response.usage,
+        service_tier=response.service_tier,
+    )
     for candidate in response.candidates:
         for i, part in enumerate(candidate.parts):
             logprobs = candidate.logprobs if isinstance(part, Text) and i == _first_text(candidate) else None
@@ -65,7 +71,7 @@ def _part(candidate: int, i: int, part: Part, logprobs: object) -> Iterator[Even
     if isinstance(part, Text):
         for citation in part.citations:
             yield CitationDelta(candidate=candidate, i=i, citation=citation)
-    if isinstance(part, Text | Reasoning | ToolCall) and part.signature is not None:
+    if isinstance(part, Text | Reasoning) and part.signature is not None:
         yield SignatureDelta(candidate=candidate, i=i, signature=part.signature)
     yield PartStop(candidate=candidate, i=i)
 
@@ -79,5 +85,5 @@ def _skeleton(part: Part) -> Part:
     if isinstance(part, Reasoning):
         return msgspec.structs.replace(part, text="", signature=None)
     if isinstance(part, ToolCall):
-        return msgspec.structs.replace(part, arguments="", signature=None)
+        return msgspec.structs.replace(part, arguments="")
     return part

@@ -72,9 +72,21 @@ def encode_stop(stop: Stop | None, *, has_calls: bool, has_refusal: bool) -> dic
         "stop_reason": reason,
         "stop_sequence": sequence if reason == "stop_sequence" else None,
     }
-    if reason == "refusal" and stop and stop.message:
-        fields["stop_details"] = {"type": "refusal", "category": None, "explanation": stop.message}
+    if reason == "refusal" and stop and (explanation := stop.message or _blocked_by(stop.detail)):
+        fields["stop_details"] = {"type": "refusal", "category": None, "explanation": explanation}
     return fields
+
+
+def is_cut(stop: Stop | None) -> bool:
+    """Whether a limit ended the answer, so that its last call may be cut."""
+    return stop is not None and stop.kind in (StopKind.LENGTH, StopKind.CONTEXT_WINDOW)
+
+
+def _blocked_by(detail: str | None) -> str | None:
+    """Another vendor's reason in words; Anthropic's own says nothing more."""
+    if detail is None or detail in _STOP_KINDS:
+        return None
+    return f"The provider blocked this answer ({detail})."
 
 
 def merge_raw_usage(earlier: dict[str, Json], later: Json) -> dict[str, Json]:

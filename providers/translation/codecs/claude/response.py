@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from providers.errors import UpstreamProtocolError
 from providers.translation.codec import AnswerContext
 from providers.translation.codecs.claude import activity, carrier, citations, outcome
 from providers.translation.codecs.claude.errors import error_info
 from providers.translation.json_text import dumps
-from providers.translation.media import data_url
+from providers.translation.media import as_markdown
 from providers.translation.model import (
     Candidate,
     Json,
@@ -123,6 +125,8 @@ def encode_response(response: Response, context: AnswerContext) -> dict[str, Jso
     blocks: list[Block] = []
     activities = activity.ActivityWriter(context)
     for n, part in enumerate(candidate.parts):
+        if isinstance(part, ToolCall) and outcome.is_cut(candidate.stop):
+            part = _without_cut_arguments(part)
         blocks += _encode_part(part, n, context, activities)
     usage = outcome.encode_usage(response.usage)
     tier = outcome.encode_tier(response.service_tier)
@@ -143,6 +147,18 @@ def encode_response(response: Response, context: AnswerContext) -> dict[str, Jso
         "usage": usage,
     }
     return message | response.ext.get(Format.CLAUDE, {})
+
+
+def _without_cut_arguments(call: ToolCall) -> ToolCall:
+    """Arguments that a limit cut must not look like others that were meant: what a stream's reader makes of
+    them is an object without them."""
+    if call.kind == "custom" or not call.arguments.strip():
+        return call
+    try:
+        msgspec.json.decode(call.arguments)
+    except (msgspec.DecodeError, RecursionError):
+        return msgspec.structs.replace(call, arguments="")
+    return call
 
 
 def message_id(upstream_id: str | None, context: AnswerContext) -> str:
@@ -169,18 +185,10 @@ def carrier_block(signature: Signature, place: carrier.Place) -> Block:
     return {"type": "thinking", "thinking": "", "signature": carrier.wrap(signature, place)}
 
 
-def media_text(part: Media) -> str:
-    """Generated media as Markdown: a message has no block for it, and silence would lose it."""
-    if part.text is not None:
-        return part.text
-    address = part.url or (data_url(part.mime, part.data) if part.data else part.file_id or "")
-    return f"{'!' if part.kind == 'image' else ''}[{part.title or part.filename or part.kind}]({address})"
-
-
 def _blocked(response: Response) -> Stop:
     if response.block_reason is None:
         return Stop(StopKind.END)
-    return Stop(StopKind.CONTENT_FILTER, message=f"the prompt was blocked: {response.block_reason}")
+    return Stop(StopKind.CONTENT_FILTER, detail=response.block_reason)
 
 
 def _encode_part(
@@ -196,7 +204,8 @@ def _encode_part(
         case ToolCall():
             return _encode_call(part, n, context)
         case Media():
-            return [{"type": "text", "text": media_text(part)}]
+            words = as_markdown(part)
+            return [{"type": "text", "text": words}] if words else []
         case Unknown() if part.format is Format.CLAUDE:
             return [part.raw]
         case Unknown() if part.activity is not None:

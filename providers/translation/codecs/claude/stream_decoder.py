@@ -165,6 +165,7 @@ class Decoder:
                 id=_text_or_none(message.get("id")),
                 model=_text_or_none(message.get("model")),
                 usage=outcome.decode_usage(self._usage or None),
+                service_tier=outcome.decode_tier(self._usage),
             )
         ]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from providers.translation.audio import Sound
 from providers.translation.codec import AnswerContext
 from providers.translation.codecs.claude import carrier, citations, outcome
 from providers.translation.codecs.claude.activity import ActivityWriter
@@ -18,12 +19,13 @@ from providers.translation.codecs.claude.response import (
     call_id,
     carrier_block,
     hides_thinking,
-    media_text,
     message_id,
 )
 from providers.translation.json_text import dump_bytes, dumps
+from providers.translation.media import as_markdown
 from providers.translation.model import (
     ArgumentsDelta,
+    AudioDelta,
     CitationDelta,
     End,
     ErrorInfo,
@@ -91,6 +93,8 @@ class Encoder:
         self._has_calls = False
         self._has_refusal = False
         self._activities = ActivityWriter(context)
+        self._sounds: dict[int, Sound] = {}
+        """Audio that is not over: it becomes one text, which needs all of it."""
 
     def encode(self, event: Event) -> bytes:
         if self._finished:
@@ -130,6 +134,9 @@ class Encoder:
         if self._started:
             return b""
         self._started = True
+        usage = outcome.encode_usage(self._usage)
+        if tier := outcome.encode_tier(event.service_tier):
+            usage["service_tier"] = tier
         message: dict[str, Json] = {
             "id": message_id(event.id, self._context),
             "type": "message",
@@ -138,7 +145,7 @@ class Encoder:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            "usage": outcome.encode_usage(self._usage),
+            "usage": usage,
         }
         return _event("message_start", {"message": message})
 
@@ -157,8 +164,17 @@ class Encoder:
 
     def _content(self, event: Event) -> bytes:
         match event:
+            case PartStart(part=Media(kind="audio") as part):
+                self._sounds[event.i] = Sound(part)
+                return b""
             case PartStart():
                 return self._enqueue(event.i, event.part)
+            case AudioDelta():
+                if event.i in self._sounds:
+                    self._sounds[event.i].add(event)
+                return b""
+            case PartStop() if event.i in self._sounds:
+                return self._enqueue(event.i, self._sounds.pop(event.i).whole()) + self._part_event(event)
             case UnknownEvent():
                 kind = event.raw.get("type")
                 return frame(dump_bytes(event.raw), kind) if isinstance(kind, str) else b""
@@ -248,7 +264,7 @@ class Encoder:
                 pending.signature = part.signature
                 return self._write(i, pending, ArgumentsDelta(i=i, text=part.arguments))
             case Media() as part:
-                return self._write(i, pending, TextDelta(i=i, text=media_text(part)))
+                return self._write(i, pending, TextDelta(i=i, text=as_markdown(part)))
             case Unknown() as part if part.format is Format.CLAUDE:
                 return self._whole(part.raw)
             case Unknown() as part if part.activity is not None:

@@ -100,7 +100,13 @@ def decode_inline(blob: Fields, part: Fields) -> Media:
     except ValueError as error:
         raise blob.refuse("data", "is not valid base64") from error
     named = blob.text("mimeType")
-    mime = normal_mime(named) if named else sniff_mime(data)
+    # The parameters of audio tell how its samples are to be read.
+    mime = (
+        (named if named.lower().startswith("audio/") and ";" in named else normal_mime(named))
+        if named
+        else None
+    )
+    mime = mime or sniff_mime(data)
     filename = blob.text("displayName")
     kind = kind_of_mime(mime)
     return Media(kind=kind, mime=mime, data=data, filename=filename, detail=_detail(part), ext=part.ext())

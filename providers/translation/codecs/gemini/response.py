@@ -222,6 +222,8 @@ def _encode_candidate(candidate: Candidate, context: AnswerContext) -> dict[str,
         if encoded is not None:
             merge_missing(encoded, part.ext.get(Format.GEMINI, {}))
             parts.append(encoded)
+        if isinstance(part, Media) and part.transcript:
+            parts.append({"text": part.transcript})
     body: dict[str, Json] = {}
     is_blocked = candidate.stop is not None and candidate.stop.kind is StopKind.CONTENT_FILTER
     if parts or not is_blocked:
@@ -253,6 +255,8 @@ def encode_part(part: Part, context: AnswerContext) -> dict[str, Json] | None:
         case ToolCall():
             function: dict[str, Json] = {"id": part.id, "name": part.name, "args": arguments_value(part)}
             return {"functionCall": function, **signed(part.signature)}
+        case Media(kind="audio", data=""):
+            return None  # sound that has yet to come
         case Media():
             return encode_media(part)
         case Unknown(format=Format.GEMINI):

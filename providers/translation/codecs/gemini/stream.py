@@ -33,12 +33,14 @@ from providers.translation.codecs.gemini.response import PartReader, encode_part
 from providers.translation.json_text import dump_bytes
 from providers.translation.model import (
     ArgumentsDelta,
+    AudioDelta,
     CitationDelta,
     End,
     ErrorInfo,
     Event,
     Heartbeat,
     Json,
+    Media,
     Part,
     PartStart,
     PartStop,
@@ -69,7 +71,9 @@ class _Line:
         self.index = index
         self.reader = PartReader(context, index)
         self.parts = 0
-        self.open: Literal["text", "reasoning"] | None = None
+        self.open: Literal["text", "reasoning", "audio"] | None = None
+        self.mime: str | None = None
+        """Of the audio that is open."""
         self.is_signed = False
         self.texts: dict[int, str] = {}
         self.logprobs: Json = None
@@ -80,17 +84,28 @@ class _Line:
     def add(self, part: Part) -> list[Event]:
         if isinstance(part, Text | Reasoning):
             return self._words(part)
+        if isinstance(part, Media) and part.kind == "audio" and part.data:
+            return self._sound(part, part.data)
         events = self.close()
         i = self._next()
         skeleton = part
         if isinstance(part, ToolCall):
-            skeleton = msgspec.structs.replace(part, arguments="", signature=None)
+            skeleton = msgspec.structs.replace(part, arguments="")
         events.append(PartStart(candidate=self.index, i=i, part=skeleton))
         if isinstance(part, ToolCall):
-            if part.signature is not None:
-                events.append(SignatureDelta(candidate=self.index, i=i, signature=part.signature))
             events.append(ArgumentsDelta(candidate=self.index, i=i, text=part.arguments))
         events.append(PartStop(candidate=self.index, i=i))
+        return events
+
+    def _sound(self, part: Media, data: str) -> list[Event]:
+        """Sound comes in pieces, each a part of its own on the wire."""
+        events: list[Event] = []
+        if self.open != "audio" or self.mime != part.mime:
+            events += self.close()
+            self.open, self.mime = "audio", part.mime
+            skeleton = msgspec.structs.replace(part, data="")
+            events.append(PartStart(candidate=self.index, i=self._next(), part=skeleton))
+        events.append(AudioDelta(candidate=self.index, i=self.parts - 1, data=data))
         return events
 
     def _words(self, part: Text | Reasoning) -> list[Event]:
@@ -245,6 +260,8 @@ class _Out:
         self.signatures: dict[int, Signature] = {}
         self.texts: dict[int, str] = {}
         self.citations: list[tuple[int, dict[str, Json]]] = []
+        self.shown: dict[int, int] = {}
+        """The place of a part among those that the client saw."""
         self.stop: Stop | None = None
 
 
@@ -271,18 +288,20 @@ class Encoder:
                 out = self._out(event.candidate)
                 if event.i in out.texts:
                     out.texts[event.i] += event.text
-                part = {"text": event.text}
-                return (
-                    self._chunk(event.candidate, part, encode_logprobs(event.logprobs)) if event.text else b""
-                )
+                if not event.text:
+                    return b""
+                beside = encode_logprobs(event.logprobs) if event.logprobs else None
+                return self._chunk(event.candidate, {"text": event.text}, beside, event.i)
             case ReasoningDelta():
                 if not event.text or not shows_thoughts(self._context):
                     return b""
-                return self._chunk(event.candidate, {"text": event.text, "thought": True})
+                return self._chunk(event.candidate, {"text": event.text, "thought": True}, i=event.i)
             case SignatureDelta():
                 return self._sign(event)
             case ArgumentsDelta():
                 self._out(event.candidate).arguments.setdefault(event.i, []).append(event.text)
+            case AudioDelta():
+                return self._audio(event)
             case CitationDelta():
                 self._out(event.candidate).citations.append((event.i, event.citation))
             case PartStop():
@@ -331,7 +350,19 @@ class Encoder:
         if encoded is None:
             return b""
         merge_missing(encoded, part.ext.get(Format.GEMINI, {}))
-        return self._chunk(event.candidate, encoded)
+        words = self._words(event.candidate, part.transcript) if isinstance(part, Media) else b""
+        return self._chunk(event.candidate, encoded, i=event.i) + words
+
+    def _audio(self, event: AudioDelta) -> bytes:
+        part = self._out(event.candidate).parts.get(event.i)
+        out = b""
+        if event.data and isinstance(part, Media):
+            encoded = encode_part(msgspec.structs.replace(part, data=event.data), self._context)
+            out = self._chunk(event.candidate, encoded, i=event.i) if encoded is not None else b""
+        return out + self._words(event.candidate, event.transcript)
+
+    def _words(self, candidate: int, text: str | None) -> bytes:
+        return self._chunk(candidate, {"text": text}) if text else b""
 
     def _sign(self, event: SignatureDelta) -> bytes:
         out = self._out(event.candidate)
@@ -343,7 +374,7 @@ class Encoder:
                 part: dict[str, Json] = {"text": "", "thought": True, **signed(event.signature)}
             case _:
                 part = {"text": "", **signed(event.signature)}
-        return self._chunk(event.candidate, part)
+        return self._chunk(event.candidate, part, i=event.i)
 
     def _finish_call(self, candidate: int, i: int, *, at_end: bool = False) -> bytes:
         """The whole call. One with broken arguments waits for the stop reason, which may explain it."""
@@ -359,7 +390,7 @@ class Encoder:
         del out.parts[i]
         encoded = encode_part(call, self._context) or {}
         merge_missing(encoded, part.ext.get(Format.GEMINI, {}))
-        return self._chunk(candidate, encoded)
+        return self._chunk(candidate, encoded, i=i)
 
     def _end(self) -> bytes:
         frames = b""
@@ -371,7 +402,7 @@ class Encoder:
             stop = out.stop or Stop(StopKind.END)
             body: dict[str, Json] = {"content": {"role": "model", "parts": [{"text": ""}]}}
             body |= {**encode_stop(stop), "index": index}
-            cited = [(i, out.texts.get(i, ""), citation) for i, citation in out.citations]
+            cited = [(out.shown.get(i, 0), out.texts.get(i, ""), citation) for i, citation in out.citations]
             if grounding := encode_grounding(cited):
                 body["groundingMetadata"] = grounding
             candidates.append(body)
@@ -384,7 +415,17 @@ class Encoder:
     def _out(self, candidate: int) -> _Out:
         return self._outs.setdefault(candidate, _Out())
 
-    def _chunk(self, candidate: int, part: dict[str, Json], beside: dict[str, Json] | None = None) -> bytes:
+    def _chunk(
+        self,
+        candidate: int,
+        part: dict[str, Json],
+        beside: dict[str, Json] | None = None,
+        i: int | None = None,
+    ) -> bytes:
+        """A chunk with one part; ``i`` is its place in the answer."""
+        if i is not None:
+            shown = self._outs[candidate].shown
+            shown.setdefault(i, len(shown))
         body: dict[str, Json] = {"content": {"role": "model", "parts": [part]}, "index": candidate}
         return self._frame([{**body, **(beside or {})}])
 

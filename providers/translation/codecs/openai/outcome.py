@@ -4,8 +4,11 @@ share, both ways.
 
 from __future__ import annotations
 
+from providers.translation.audio import PCM_MIME, as_wav, joined
+from providers.translation.codec import AnswerContext
 from providers.translation.media import data_url, is_data_url, parse_data_url, sniff_mime
-from providers.translation.model import ErrorInfo, Json, Media, Stop, StopKind, Usage
+from providers.translation.model import AudioDelta, ErrorInfo, Json, Media, Stop, StopKind, Usage
+from providers.values import Format
 
 # Besides OpenAI's five values, what compatible servers were seen to send.
 _STOPS = {
@@ -228,3 +231,65 @@ def encode_image(media: Media, index: int) -> dict[str, Json] | None:
         return None
     url = media.url if media.url is not None else data_url(media.mime, media.data or "")
     return {"type": "image_url", "image_url": {"url": url}, "index": index}
+
+
+# --- audio in answers --------------------------------------------------------------------------
+
+_AUDIO_MIMES = {
+    "wav": "audio/wav", "mp3": "audio/mp3", "flac": "audio/flac", "opus": "audio/ogg", "aac": "audio/aac",
+    "pcm16": PCM_MIME,
+}  # fmt: skip
+
+
+def audio_format(context: AnswerContext) -> str | None:
+    """The format of sound that the request asked for, in this format's words."""
+    own = context.request.ext.get(Format.OPENAI, {}) if context.request is not None else {}
+    asked = own.get("audio")
+    name = asked.get("format") if isinstance(asked, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def audio_skeleton(raw: dict[str, Json], context: AnswerContext) -> Media:
+    """The sound of an answer, before any of it was heard."""
+    name = audio_format(context) or "pcm16"
+    identity = raw.get("id")
+    known = isinstance(identity, str) and identity
+    return Media(
+        kind="audio",
+        mime=_AUDIO_MIMES.get(name, f"audio/{name}"),
+        data="",
+        audio_format=name,
+        ext={Format.OPENAI: {"id": identity}} if known else {},
+    )
+
+
+def audio_delta(raw: dict[str, Json], candidate: int, i: int) -> AudioDelta:
+    data, words = raw.get("data"), raw.get("transcript")
+    return AudioDelta(
+        candidate=candidate,
+        i=i,
+        data=data if isinstance(data, str) else "",
+        transcript=words if isinstance(words, str) else "",
+        expires_at=_count(raw.get("expires_at")),
+    )
+
+
+def audio_id(media: Media, context: AnswerContext) -> str:
+    known = media.ext.get(Format.OPENAI, {}).get("id")
+    return known if isinstance(known, str) else f"audio_{context.seed}"
+
+
+def encode_audio(sounds: list[Media], context: AnswerContext) -> dict[str, Json]:
+    """``message.audio``: a message has one. A vendor that keeps no audio has none to refer to later, so
+    what it made expires at once."""
+    first = sounds[0]
+    if audio_format(context) == "wav":
+        data = as_wav(first) if len(sounds) == 1 else joined([as_wav(sound) for sound in sounds])
+    else:
+        data = joined([sound.data or "" for sound in sounds])
+    return {
+        "id": audio_id(first, context),
+        "data": data,
+        "expires_at": first.expires_at if first.expires_at is not None else context.now,
+        "transcript": "".join(sound.transcript or "" for sound in sounds),
+    }

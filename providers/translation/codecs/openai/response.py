@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from providers.errors import UpstreamProtocolError
+from providers.translation.audio import Sound
 from providers.translation.codec import AnswerContext
 from providers.translation.codecs.openai.errors import reported_error
 from providers.translation.codecs.openai.fields import moment
 from providers.translation.codecs.openai.messages import call_signature
 from providers.translation.codecs.openai.outcome import (
+    audio_delta,
+    audio_skeleton,
     block_text,
     decode_annotations,
     decode_images,
     decode_stop,
     decode_usage,
+    encode_audio,
     encode_citation,
     encode_image,
     encode_stop,
@@ -21,6 +25,7 @@ from providers.translation.codecs.openai.outcome import (
 )
 from providers.translation.codecs.openai.tools import custom_names, is_legacy
 from providers.translation.json_text import dumps
+from providers.translation.media import as_markdown
 from providers.translation.model import (
     Candidate,
     Ext,
@@ -99,14 +104,9 @@ def _parts(message: dict[str, Json], candidate: int, context: AnswerContext) -> 
     parts.extend(decode_images(message.get("images")))
     audio = message.get("audio")
     if isinstance(audio, dict):
-        data = audio.get("data")
-        parts.append(
-            Media(
-                kind="audio",
-                data=data if isinstance(data, str) else "",
-                ext={Format.OPENAI: {key: value for key, value in audio.items() if key != "data"}},
-            )
-        )
+        sound = Sound(audio_skeleton(audio, context))
+        sound.add(audio_delta(audio, candidate, len(parts)))
+        parts.append(sound.whole())
     listed = message.get("tool_calls")
     items: list[Json] = list(listed) if isinstance(listed, list) else []
     if isinstance(legacy := message.get("function_call"), dict):
@@ -222,7 +222,7 @@ def _message(candidate: Candidate, context: AnswerContext) -> dict[str, Json]:
     calls: list[ToolCall] = []
     images: list[Json] = []
     annotations: list[Json] = []
-    audio: dict[str, Json] | None = None
+    sounds: list[Media] = []
     length = 0
     for part in candidate.parts:
         if isinstance(part, Text):
@@ -236,12 +236,15 @@ def _message(candidate: Candidate, context: AnswerContext) -> dict[str, Json]:
             thoughts.append(part.text)
         elif isinstance(part, ToolCall):
             calls.append(part)
-        elif isinstance(part, Media) and part.kind == "audio" and Format.OPENAI in part.ext:
-            audio = {"data": part.data, **part.ext[Format.OPENAI]}
+        elif isinstance(part, Media) and part.kind == "audio" and (part.data or part.transcript):
+            sounds.append(part)
         elif isinstance(part, Media) and (image := encode_image(part, len(images))) is not None:
             images.append(image)
+        elif isinstance(part, Media) and (words := as_markdown(part)):
+            texts.append(words)
+            length += len(words)
     text = "".join(texts)
-    bare = calls or refusals or audio
+    bare = calls or refusals or sounds
     message: dict[str, Json] = {
         "role": "assistant",
         "content": None if bare and not text else text,
@@ -253,8 +256,8 @@ def _message(candidate: Candidate, context: AnswerContext) -> dict[str, Json]:
         message["annotations"] = annotations
     if images:
         message["images"] = images
-    if audio is not None:
-        message["audio"] = audio
+    if sounds:
+        message["audio"] = encode_audio(sounds, context)
     _put_calls(message, calls, context)
     return message
 

@@ -17,6 +17,8 @@ from providers.translation.codecs.openai.errors import reported_error
 from providers.translation.codecs.openai.fields import moment
 from providers.translation.codecs.openai.messages import call_signature
 from providers.translation.codecs.openai.outcome import (
+    audio_delta,
+    audio_skeleton,
     decode_annotation,
     decode_images,
     decode_stop,
@@ -36,6 +38,7 @@ from providers.translation.model import (
     Reasoning,
     ReasoningDelta,
     RefusalText,
+    Signature,
     SignatureDelta,
     Start,
     Stopped,
@@ -43,11 +46,9 @@ from providers.translation.model import (
     Text,
     TextDelta,
     ToolCall,
-    UnknownEvent,
     UsageUpdate,
 )
 from providers.translation.sse import SseEvent
-from providers.values import Format
 
 _JSON = msgspec.json.Decoder()
 _TEXT, _REFUSAL, _REASONING = "text", "refusal", "reasoning"
@@ -140,25 +141,28 @@ class Decoder:
 
 
 def _start(chunk: dict[str, Json]) -> Start:
-    identity, model, created = chunk.get("id"), chunk.get("model"), chunk.get("created")
+    identity, model, created, tier = (chunk.get(key) for key in ("id", "model", "created", "service_tier"))
     return Start(
         id=identity if isinstance(identity, str) and identity else None,
         model=model if isinstance(model, str) and model else None,
         created=moment(created),
+        service_tier=tier if isinstance(tier, str) and tier else None,
     )
 
 
 class _Call:
-    """A call as its fragments arrive. Text that comes before the name is held."""
+    """A call as its fragments arrive. Text that comes before the name or the id is held."""
 
-    __slots__ = ("held", "id", "key", "kind", "part")
+    __slots__ = ("held", "id", "key", "kind", "name", "part", "signature")
 
     def __init__(self, key: object) -> None:
         self.key = key
         self.id = ""
         self.kind = "function"
+        self.name = ""
         self.part: int | None = None
         self.held = ""
+        self.signature: Signature | None = None
 
 
 class _Choice:
@@ -176,6 +180,8 @@ class _Choice:
         """Of the open text part; ``_before`` counts the characters of earlier ones."""
         self._before = 0
         self._has_refusal = False
+        self._sound: int | None = None
+        """The part of the answer's audio."""
 
     def delta(self, delta: dict[str, Json], logprobs: Json, events: list[Event]) -> None:
         thought = delta.get("reasoning_content") or delta.get("reasoning")
@@ -198,6 +204,9 @@ class _Choice:
 
     def finish(self, events: list[Event]) -> None:
         self._close_part(events)
+        if self._sound is not None:
+            events.append(PartStop(candidate=self._index, i=self._sound))
+        self._start_calls(events, is_over=True)
         for call in self._calls:
             if call.part is None:
                 raise UpstreamProtocolError("the upstream sent a tool call without a name")
@@ -256,7 +265,11 @@ class _Choice:
             events.append(PartStart(candidate=self._index, i=i, part=image))
             events.append(PartStop(candidate=self._index, i=i))
         if isinstance(audio := delta.get("audio"), dict):
-            events.append(UnknownEvent(candidate=self._index, raw={"audio": audio}, format=Format.OPENAI))
+            if self._sound is None:
+                self._sound = self._take()
+                skeleton = audio_skeleton(audio, self._context)
+                events.append(PartStart(candidate=self._index, i=self._sound, part=skeleton))
+            events.append(audio_delta(audio, self._index, self._sound))
 
     # --- calls: several may be open, and their fragments may interleave
 
@@ -272,17 +285,17 @@ class _Choice:
         if is_custom:
             call.kind = "custom"
         text = answer_arguments(function.get("input" if is_custom else "arguments"))
+        signature = call_signature(item)
         if call.part is None:
             call.held += text
-            if not isinstance(name, str) or not name:
-                return
-            text, call.held = call.held, ""
-            self._start_call(call, name, events)
-        if call.part is None:
+            call.signature = signature or call.signature
+            if not call.name and isinstance(name, str):
+                call.name = name
+            self._start_calls(events)
             return
         if text:
             events.append(ArgumentsDelta(candidate=self._index, i=call.part, text=text))
-        if (signature := call_signature(item)) is not None:
+        if signature is not None:
             events.append(SignatureDelta(candidate=self._index, i=call.part, signature=signature))
 
     def _call_for(self, key: object, call_id: str, named: bool) -> _Call:
@@ -302,10 +315,19 @@ class _Choice:
             call.id = call_id
         return call
 
-    def _start_call(self, call: _Call, name: str, events: list[Event]) -> None:
-        self._close_part(events)
-        call.part = self._take()
-        if not call.id:
-            call.id = generated_call_id(self._context, self._index, self._calls.index(call))
-        part = ToolCall(id=call.id, name=self._context.names.restore(name), kind=call.kind)
-        events.append(PartStart(candidate=self._index, i=call.part, part=part))
+    def _start_calls(self, events: list[Event], *, is_over: bool = False) -> None:
+        """Calls begin in their order, each as soon as it has name and id; one without an id at the end, since
+        the id may come late."""
+        for place, call in enumerate(self._calls):
+            if call.part is not None:
+                continue
+            if not call.name or not (call.id or is_over):
+                return
+            self._close_part(events)
+            i = call.part = self._take()
+            call.id = call.id or generated_call_id(self._context, self._index, place)
+            name, text = self._context.names.restore(call.name), call.held
+            part = ToolCall(id=call.id, name=name, kind=call.kind, signature=call.signature)
+            events.append(PartStart(candidate=self._index, i=i, part=part))
+            if text:
+                events.append(ArgumentsDelta(candidate=self._index, i=i, text=text))

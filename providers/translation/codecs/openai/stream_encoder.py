@@ -13,9 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from providers.translation.audio import Cutter
 from providers.translation.codec import AnswerContext
 from providers.translation.codecs.openai.errors import encode_error
 from providers.translation.codecs.openai.outcome import (
+    audio_id,
     block_text,
     encode_citation,
     encode_image,
@@ -26,8 +28,10 @@ from providers.translation.codecs.openai.outcome import (
 from providers.translation.codecs.openai.response import answer_id, unwrapped_input
 from providers.translation.codecs.openai.tools import custom_names, is_legacy
 from providers.translation.json_text import dump_bytes
+from providers.translation.media import as_markdown
 from providers.translation.model import (
     ArgumentsDelta,
+    AudioDelta,
     CitationDelta,
     End,
     ErrorInfo,
@@ -50,7 +54,6 @@ from providers.translation.model import (
     Text,
     TextDelta,
     ToolCall,
-    UnknownEvent,
     Usage,
     UsageUpdate,
 )
@@ -78,6 +81,7 @@ class _Choice:
 
     __slots__ = (
         "calls",
+        "expires",
         "finished",
         "head",
         "images",
@@ -85,6 +89,7 @@ class _Choice:
         "parts",
         "sent_bare",
         "sent_text",
+        "sound",
         "thoughts",
     )
 
@@ -100,6 +105,9 @@ class _Choice:
         self.sent_bare = False
         """Calls, a refusal, an image or audio went out: content may stay null."""
         self.finished = False
+        self.expires = False
+        self.sound: Cutter | None = None
+        """A message has one audio; a second part of it goes on where the first ended."""
 
 
 class Encoder:
@@ -110,6 +118,7 @@ class Encoder:
     def __init__(self, context: AnswerContext) -> None:
         self._context = context
         self._id: str | None = None
+        self._tier: str | None = None
         self._created = context.now
         self._head = b""
         self._tail = b"}\n\n"
@@ -134,7 +143,7 @@ class Encoder:
             Heartbeat: self._heartbeat,
             StreamError: self._stream_error,
             End: self._end,
-            UnknownEvent: self._unknown,
+            AudioDelta: self._audio_delta,
         }
 
     def encode(self, event: Event) -> bytes:
@@ -159,6 +168,7 @@ class Encoder:
             + dump_bytes(self._created)
             + b',"model":'
             + dump_bytes(context.model)
+            + (b',"service_tier":' + dump_bytes(self._tier) if self._tier is not None else b"")
             + b',"choices":['
         )
         self._tail = b'],"usage":null}\n\n' if context.include_usage else b"]}\n\n"
@@ -237,7 +247,7 @@ class Encoder:
         if isinstance(part, ToolCall):
             return self._call_start(event, part)
         if isinstance(part, Media):
-            return self._image(event, part)
+            return self._audio(event, part) if part.kind == "audio" else self._image(event, part)
         if isinstance(part, Text):
             known = self._choices.get(event.candidate)
             self._bases[event.candidate, event.i] = known.length if known is not None else 0
@@ -263,21 +273,16 @@ class Encoder:
         if self._legacy:
             delta: Json = {"function_call": {"name": part.name, "arguments": ""}}
             lead += self._chunk(choice, delta) if call.index == 0 else b""
-        elif part.kind == "custom" or is_wrapped:
-            item = {"index": call.index, "id": part.id, "type": "custom"}
-            lead += self._chunk(
-                choice, {"tool_calls": [{**item, "custom": {"name": part.name, "input": ""}}]}
-            )
         else:
-            item = {"index": call.index, "id": part.id, "type": "function"}
-            item["function"] = {"name": part.name, "arguments": ""}
-            lead += self._chunk(choice, {"tool_calls": [item]})
+            kind, field = (
+                ("custom", "input") if part.kind == "custom" or is_wrapped else ("function", "arguments")
+            )
+            item = {"index": call.index, "id": part.id, "type": kind, kind: {"name": part.name, field: ""}}
+            lead += self._chunk(choice, {"tool_calls": [item | _signed(part.signature)]})
         if part.arguments:
             lead += self._arguments_delta(
                 ArgumentsDelta(candidate=event.candidate, i=event.i, text=part.arguments)
             )
-        if part.signature is not None:
-            lead += self._signature(choice, call, part.signature)
         return lead
 
     def _part_stop(self, event: PartStop) -> bytes:
@@ -301,7 +306,8 @@ class Encoder:
         choice, lead = self._open(event.candidate)
         image = encode_image(part, choice.images)
         if image is None:
-            return lead
+            words = as_markdown(part)
+            return lead + self._text_delta(TextDelta(candidate=event.candidate, i=event.i, text=words))
         choice.images += 1
         return lead + self._chunk(choice, {"images": [image]})
 
@@ -321,29 +327,66 @@ class Encoder:
         return self._signature(choice, call, event.signature)
 
     def _signature(self, choice: _Choice, call: _Call, signature: Signature) -> bytes:
-        """In the place of Google's own shim, for clients that echo it; no other issuer has one."""
-        if signature.issuer is not Format.GEMINI or self._legacy:
+        """Behind the call's first fragment. The SDKs' helpers want each fragment to have its object."""
+        extra = _signed(signature)
+        if not extra or self._legacy:
             return b""
-        extra = {"google": {"thought_signature": signature.value}}
-        return self._chunk(choice, {"tool_calls": [{"index": call.index, "extra_content": extra}]})
+        is_custom = call.call.kind == "custom" or call.wrapped is not None
+        said: Json = {"custom": {"input": ""}} if is_custom else {"function": {"arguments": ""}}
+        return self._chunk(choice, {"tool_calls": [{"index": call.index, **said, **extra}]})
 
-    def _unknown(self, event: UnknownEvent) -> bytes:
-        if event.format is not Format.OPENAI:
-            return b""
+    # --- audio
+
+    def _audio(self, event: PartStart, part: Media) -> bytes:
         choice, lead = self._open(event.candidate)
         choice.sent_bare = True
-        return lead + self._chunk(choice, event.raw)
+        if choice.sound is None:
+            choice.sound = Cutter()
+            lead += self._chunk(choice, {"audio": {"id": audio_id(part, self._context), "transcript": ""}})
+        said = AudioDelta(
+            candidate=event.candidate,
+            i=event.i,
+            data=part.data or "",
+            transcript=part.transcript or "",
+            expires_at=part.expires_at,
+        )
+        return lead + self._audio_delta(said)
+
+    def _audio_delta(self, event: AudioDelta) -> bytes:
+        choice, lead = self._open(event.candidate)
+        if choice.sound is None:
+            return lead
+        said = {
+            "data": choice.sound.feed(event.data) if event.data else None,
+            "transcript": event.transcript,
+            "expires_at": event.expires_at,
+        }
+        choice.expires = choice.expires or event.expires_at is not None
+        said = {name: value for name, value in said.items() if value}
+        return lead + self._chunk(choice, {"audio": said}) if said else lead
+
+    def _last_audio(self, choice: _Choice, sound: Cutter) -> bytes:
+        rest = sound.close()
+        said: Json = {"data": rest} if rest else {}
+        if not choice.expires:
+            said["expires_at"] = self._context.now  # as ``encode_audio`` says of it
+        return self._chunk(choice, {"audio": said}) if said else b""
 
     # --- the course of the stream
 
     def _start(self, event: Start) -> bytes:
         self._id = event.id
+        self._tier = event.service_tier
         self._created = event.created or self._created
         if event.usage is not None:
             self._add_usage(event.usage)
         return b""
 
     def _usage_update(self, event: UsageUpdate) -> bytes:
+        if event.service_tier is not None and event.service_tier != self._tier:
+            self._tier = event.service_tier  # known only now: the chunks still to come tell it
+            if self._head:
+                self._begin()
         self._add_usage(event.usage)
         return b""
 
@@ -368,6 +411,8 @@ class Encoder:
             return self.error(failure)
         choice, out = self._open(candidate)
         choice.finished = True
+        if choice.sound is not None:
+            out += self._last_audio(choice, choice.sound)
         for part in choice.parts.values():
             if isinstance(part, _Call):
                 out += self._call_stop(choice, part)
@@ -389,3 +434,10 @@ class Encoder:
             out += self._head + b'],"usage":' + dump_bytes(encode_usage(self._usage)) + b"}\n\n"
         self._closed = True
         return out + DONE
+
+
+def _signed(signature: Signature | None) -> dict[str, Json]:
+    """In the place of Google's own shim, for clients that echo it; no other issuer has one."""
+    if signature is None or signature.issuer is not Format.GEMINI:
+        return {}
+    return {"extra_content": {"google": {"thought_signature": signature.value}}}

@@ -190,7 +190,8 @@ class Decoder:
             if not item.done:
                 self._settle(item, item.block, events)
         if (usage := decode_usage(response.get("usage"))) is not None:
-            events.append(UsageUpdate(usage=usage))
+            tier = response.get("service_tier")
+            events.append(UsageUpdate(usage=usage, service_tier=tier if isinstance(tier, str) else None))
         stop = decode_stop(response, has_calls=self._has_calls, has_refusal=self._has_refusal)
         events.extend((Stopped(stop=stop), End()))
         self._over = True

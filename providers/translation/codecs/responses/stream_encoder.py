@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from providers.translation.audio import Sound
 from providers.translation.codec import AnswerContext
 from providers.translation.codecs.openai.outcome import failure_of
 from providers.translation.codecs.responses import carrier, outcome
@@ -30,8 +31,10 @@ from providers.translation.codecs.responses.live_items import (
 )
 from providers.translation.codecs.responses.tools import ClientTools
 from providers.translation.json_text import dump_bytes
+from providers.translation.media import as_markdown
 from providers.translation.model import (
     ArgumentsDelta,
+    AudioDelta,
     CitationDelta,
     End,
     ErrorInfo,
@@ -102,6 +105,8 @@ class Encoder:
         self._held: Item | None = None
         """The item that ended last and is not done yet."""
         self._open: dict[int, _Open] = {}
+        self._sounds: dict[int, Sound] = {}
+        """Audio that is not over: an output has no place for it but a text, which needs all of it."""
         self._call_states: list[tuple[str, Signature]] = []
         self._usage: Usage | None = None
         self._stop: Stop | None = None
@@ -115,6 +120,7 @@ class Encoder:
             PartStop: self._part_stop,
             SignatureDelta: self._signature_delta,
             CitationDelta: self._citation,
+            AudioDelta: self._audio_delta,
             Stopped: self._stopped,
             UnknownEvent: self._unknown_event,
         }
@@ -129,9 +135,11 @@ class Encoder:
         match event:
             case Start():
                 self._add_usage(event.usage)
+                self._tier = event.service_tier or self._tier
                 return self._begin(event)
             case UsageUpdate():
                 self._add_usage(event.usage)
+                self._tier = event.service_tier or self._tier
             case Heartbeat():
                 return HEARTBEAT
             case StreamError():
@@ -175,8 +183,8 @@ class Encoder:
     def _finish(self) -> bytes:
         stop = self._stop
         out = b""
-        for i in list(self._open):
-            out += self._close_part(i)
+        for i in [*self._open, *self._sounds]:
+            out += self._part_stop(PartStop(i=i))
         failure = failure_of(stop, has_content=bool(self._items))
         if failure is not None:
             return out + self.error(failure)
@@ -198,6 +206,8 @@ class Encoder:
             "output": [item.final for item in self._items],
             "usage": outcome.encode_usage(self._usage),
         }
+        if self._tier is not None:
+            self.response["service_tier"] = self._tier
         return out + self._event(f"response.{status}", response=self.response)
 
     # --- items
@@ -252,21 +262,33 @@ class Encoder:
                 return out + self._reasoning_start(entry, part, i)
             case ToolCall():
                 return out + self._call_start(entry, part, i)
+            case Media(kind="audio"):
+                del self._open[i]
+                self._sounds[i] = Sound(part)
+                return out
             case Media() | Unknown():
                 del self._open[i]
-                return out + self._whole(part)
+                return out + self._whole(part, i)
         return out
 
-    def _whole(self, part: Media | Unknown) -> bytes:
+    def _audio_delta(self, event: AudioDelta) -> bytes:
+        if event.i in self._sounds:
+            self._sounds[event.i].add(event)
+        return b""
+
+    def _whole(self, part: Media | Unknown, i: int) -> bytes:
         item = WholeItem.of(part, len(self._items), self._context)
         if item is None:
-            return b""
+            words = as_markdown(part) if isinstance(part, Media) else ""
+            return self._part_start(PartStart(i=i, part=Text(text=words))) + self._close_part(i)
         out = self._end_message() + self._add(item)
         for name in item.progress:
             out += self._event(name, output_index=item.index, item_id=item.id)
         return out + self._hold(item)
 
     def _part_stop(self, event: PartStop) -> bytes:
+        if (sound := self._sounds.pop(event.i, None)) is not None:
+            return self._whole(sound.whole(), event.i)
         return self._close_part(event.i)
 
     def _close_part(self, i: int) -> bytes:

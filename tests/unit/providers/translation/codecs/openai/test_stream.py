@@ -26,7 +26,6 @@ from providers.translation.model import (
     Text,
     TextDelta,
     ToolCall,
-    UnknownEvent,
     Usage,
     UsageUpdate,
 )
@@ -201,6 +200,21 @@ def test_missing_ids_are_made_up_and_unique():
     assert [part.id for part in found] == ["call_5eed_0_0", "call_5eed_0_1"]
 
 
+def test_an_id_that_comes_late_is_waited_for_and_calls_keep_their_order():
+    late = calls(fragment(0, "a", arguments="1}"))
+    found = parts_of(
+        calls(fragment(0, name="f", arguments='{"x":')),
+        calls(fragment(1, "b", "g", "{}")),
+        late,
+        chunk({}, "tool_calls"),
+        "[DONE]",
+    )
+    assert found == (
+        ToolCall(id="a", name="f", arguments='{"x":1}'),
+        ToolCall(id="b", name="g", arguments="{}"),
+    )
+
+
 def test_repeated_and_empty_names_do_not_matter():
     found = parts_of(
         calls(fragment(0, "a", "f", "{")),
@@ -286,11 +300,10 @@ def test_annotations_become_citations_of_their_text_part():
     assert citation.citation == {"url": "https://x.example", "title": "X", "start": 0, "end": 2, "text": "de"}
 
 
-def test_images_and_audio_are_passed_on():
+def test_images_are_passed_on():
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
-    events = events_of(sse(chunk({"images": [image], "audio": {"data": "AA"}}), "[DONE]"))
+    events = events_of(sse(chunk({"images": [image]}), "[DONE]"))
     assert events[1].part == Media(kind="image", mime="image/png", data="AAAA")
-    assert UnknownEvent(raw={"audio": {"data": "AA"}}, format=Format.OPENAI) in events
 
 
 def test_token_probabilities_travel_with_their_text():

@@ -34,7 +34,6 @@ from providers.translation.model import (
     Text,
     TextDelta,
     ToolCall,
-    UnknownEvent,
     Usage,
     UsageUpdate,
 )
@@ -44,6 +43,7 @@ from tests.unit.providers.translation.codecs.openai.cast import context, custom_
 START = Start(id="chatcmpl-9", model="up", created=7)
 USAGE = UsageUpdate(usage=Usage(input_total=3, cache_read=1, output_total=2, reasoning=1, total=5))
 END = [Stopped(stop=Stop(StopKind.END)), USAGE, End()]
+TEXT_AND_END = [PartStart(i=0, part=Text(text="")), TextDelta(i=0, text="a"), *END]
 CALLS = [
     PartStart(i=0, part=ToolCall(id="a", name="f")),
     PartStart(i=1, part=ToolCall(id="b", name="g")),
@@ -251,12 +251,35 @@ def test_token_probabilities_travel_with_their_text():
     assert chunks_of(raw)[1]["choices"][0]["logprobs"] == {"content": tokens, "refusal": None}
 
 
-def test_images_and_audio_reach_the_client():
-    audio = UnknownEvent(raw={"audio": {"data": "AA"}}, format=Format.OPENAI)
-    foreign = UnknownEvent(raw={"x": 1}, format=Format.CLAUDE)
-    deltas = deltas_of(written(START, *IMAGE, audio, foreign, *END))
+def test_images_reach_the_client_and_other_media_as_links():
+    video = PartStart(i=9, part=Media(kind="video", url="https://a/v.mp4"))
+    deltas = deltas_of(written(START, *IMAGE, video, *END))
     assert deltas[1]["images"][0]["image_url"]["url"] == "data:image/png;base64,AAAA"
-    assert deltas[2] == {"audio": {"data": "AA"}}
+    assert deltas[2] == {"content": "[video](https://a/v.mp4)"}
+
+
+@pytest.mark.parametrize("is_early", [False, True])
+def test_the_helpers_of_the_sdk_read_a_signed_call(is_early):
+    signature = Signature("c2ln", Format.GEMINI)
+    call = ToolCall(id="a", name="f", signature=signature if is_early else None)
+    events = [PartStart(i=0, part=call), ArgumentsDelta(i=0, text="{}")]
+    if not is_early:
+        events.append(SignatureDelta(i=0, signature=signature))
+    state = ChatCompletionStreamState()
+    for one in chunks_of(written(START, *events, PartStop(i=0), *END)):
+        state.handle_chunk(ChatCompletionChunk.model_validate(one))
+    message: Any = state.get_final_completion().choices[0].message.to_dict()
+    (found,) = message["tool_calls"]
+    assert found["function"]["arguments"] == "{}"
+    assert found["extra_content"] == {"google": {"thought_signature": "c2ln"}}
+
+
+def test_the_tier_that_served_is_told_as_soon_as_it_is_known():
+    early = chunks_of(written(Start(id="1", service_tier="flex"), *TEXT_AND_END))
+    assert {one["service_tier"] for one in early} == {"flex"}
+    late = UsageUpdate(usage=Usage(output_total=1), service_tier="flex")
+    chunks = chunks_of(written(START, *TEXT_AND_END[:-1], late, End()))
+    assert [one.get("service_tier") for one in chunks][-1] == "flex"
 
 
 def test_only_a_google_signature_is_shown():

@@ -259,10 +259,15 @@ def test_without_a_request_the_required_echoes_have_the_services_defaults():
     assert body["usage"] is None
 
 
-def test_media_that_an_output_cannot_show_are_left_out():
-    assert (
-        encode(Media(kind="audio", data="AAAA"), Media(kind="image", url="https://a/b.png"))["output"] == []
+def test_media_that_an_output_cannot_show_are_links():
+    body = encode(
+        Media(kind="audio", data="AAAA", mime="audio/wav"), Media(kind="image", url="https://a/b.png")
     )
+    (message,) = body["output"]
+    assert [part["text"] for part in message["content"]] == [
+        "[audio](data:audio/wav;base64,AAAA)",
+        "![image](https://a/b.png)",
+    ]
 
 
 def test_an_image_in_a_data_url_is_shown():
