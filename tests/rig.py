@@ -13,12 +13,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import aiohttp
+from yarl import URL
 
 from providers.upstream.client import UpstreamClient
 from providers.upstream.pools import Pools
+from providers.upstream.sockets import UpstreamSocket
 from providers.upstream.timeouts import Timeouts
-from providers.upstream.transport import DroppedWhileNew
+from providers.upstream.transport import DroppedWhileNew, WayOut
 from providers.values import CredentialEntry
 from routing.core.explain import Explanation, explain
 from routing.core.query import RouteQuery
@@ -81,19 +83,41 @@ Answer = int | Says | Drops | Refuses | Hangs
 OK = 200
 
 
-class _Pieces(httpx.AsyncByteStream):
-    def __init__(self, pieces: tuple[bytes, ...], *, breaks: bool) -> None:
-        self._pieces = pieces
-        self._breaks = breaks
+class _Said:
+    """An answer under way, and its own body."""
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self._pieces:
-            yield piece
+    closed = False
+
+    def __init__(self, answer: Says) -> None:
+        is_stream = bool(answer.pieces or answer.breaks)
+        headers = {
+            "content-type": "text/event-stream" if is_stream else "application/json",
+            **answer.headers,
+        }
+        self.status = answer.status
+        self.raw_headers = [(name.encode(), value.encode()) for name, value in headers.items()]
+        self._pieces = list(answer.pieces) if is_stream else [answer.body]
+        self._breaks = answer.breaks
+
+    @property
+    def content(self) -> _Said:
+        return self
+
+    async def readany(self) -> bytes:
+        if self._pieces:
+            return self._pieces.pop(0)
         if self._breaks:
-            raise httpx.ReadError("the connection was reset")
+            raise aiohttp.ClientPayloadError("the connection was reset")
+        return b""
+
+    def release(self) -> None:
+        self.closed = True
+
+    async def wait_for_close(self) -> None:
+        return
 
 
-class ScriptedUpstream(httpx.AsyncBaseTransport):
+class ScriptedUpstream:
     """Answers by the key that a call carries: its script in order, the last answer for ever, else 200."""
 
     def __init__(self) -> None:
@@ -102,14 +126,22 @@ class ScriptedUpstream(httpx.AsyncBaseTransport):
         """(key, model) of every call, in order."""
         self.bodies: list[dict[str, Any]] = []
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        body = json.loads(await request.aread())
+    async def send(
+        self,
+        method: str,
+        url: URL,
+        headers: tuple[tuple[str, str], ...],
+        body: bytes | AsyncIterator[bytes] | None,
+        connect_s: float,
+    ) -> _Said:
+        assert isinstance(body, bytes)
+        value = json.loads(body)
         await asyncio.sleep(0)  # as on a network, others go on meanwhile
-        key = request.headers.get("authorization", "").removeprefix("Bearer ")
-        key = key or request.headers.get("x-api-key", "")
-        model = body.get("model", "")
+        signed = dict(headers)
+        key = signed.get("authorization", "").removeprefix("Bearer ") or signed.get("x-api-key", "")
+        model = value.get("model", "")
         self.calls.append((key, model))
-        self.bodies.append(body)
+        self.bodies.append(value)
         script = self.scripts.get(f"{key}:{model}") or self.scripts.get(key)
         answer: Answer = OK
         if script:
@@ -117,30 +149,33 @@ class ScriptedUpstream(httpx.AsyncBaseTransport):
         if isinstance(answer, Hangs):
             await asyncio.Event().wait()
             raise AssertionError("unreachable")
-        return self._answered(answer, is_stream=bool(body.get("stream")))
+        return self._answered(answer, is_stream=bool(value.get("stream")))
 
-    def _answered(self, answer: int | Says | Drops | Refuses, *, is_stream: bool) -> httpx.Response:
+    def _answered(self, answer: int | Says | Drops | Refuses, *, is_stream: bool) -> _Said:
         if isinstance(answer, Refuses):
-            raise httpx.ConnectError("connection refused")
+            raise aiohttp.ClientOSError("connection refused")
         if isinstance(answer, Drops):
             raise DroppedWhileNew("closed")
         if isinstance(answer, int):
             answer = Says(answer, b"" if answer == OK else error(f"status {answer}"))
         if answer.status == OK and not answer.body and not answer.pieces and not answer.breaks:
             answer = Says(pieces=(chunk("Hello", "stop"), DONE)) if is_stream else Says(body=chat())
-        if answer.pieces or answer.breaks:
-            headers = {"content-type": "text/event-stream", **answer.headers}
-            stream = _Pieces(answer.pieces, breaks=answer.breaks)
-            return httpx.Response(answer.status, headers=headers, stream=stream)
-        headers = {"content-type": "application/json", **answer.headers}
-        return httpx.Response(answer.status, headers=headers, stream=_Pieces((answer.body,), breaks=False))
+        return _Said(answer)
+
+    async def connect(
+        self, url: URL, headers: tuple[tuple[str, str], ...], protocols: tuple[str, ...]
+    ) -> UpstreamSocket:
+        raise aiohttp.ClientOSError("no WebSocket here")
+
+    async def close(self) -> None:
+        return
 
 
 class _ScriptedPools(Pools):
     def __init__(self, upstream: ScriptedUpstream) -> None:
         self._upstream = upstream
 
-    def transport(self, proxy_url: str, scheme: str, host: str) -> httpx.AsyncBaseTransport:
+    def transport(self, proxy_url: str, scheme: str, host: str) -> WayOut:
         return self._upstream
 
     async def close(self) -> None:

@@ -11,10 +11,11 @@ import functools
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import MappingProxyType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import aiohttp
 import httpx
+from yarl import URL
 
 from providers.adapters.base import Adapter, UpstreamRequest
 from providers.errors import (
@@ -29,7 +30,7 @@ from providers.upstream.pools import Pools, check_host
 from providers.upstream.relay import GONE, RelaySession
 from providers.upstream.sockets import HandshakeRefused, UpstreamSocket
 from providers.upstream.timeouts import Timeouts
-from providers.upstream.transport import DroppedWhileNew, Transport
+from providers.upstream.transport import Answer, DroppedWhileNew, WayOut
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 """A whole answer held in memory: images in base64 are tens of MB, more is a broken upstream."""
@@ -99,20 +100,20 @@ class UpstreamClient:
             if session is None:
                 raise UpstreamUnreachable(GONE)
             return await session.open(request, self._timeouts)
-        url = _parsed(request.url)
-        check_host(url.host)
-        transport = self._pools.transport(proxy_url, url.scheme, url.host)
+        address = _parsed(request.url)
+        check_host(address.host)
+        transport = self._pools.transport(proxy_url, address.scheme, address.host)
         deadline = Deadline(self._timeouts.first_byte_s)
         try:
             with deadline:
-                response = await self._send(transport, request, url, body, deadline)
+                answer = await self._send(transport, request, address.url, body, deadline)
         except TimeoutError as error:
             deadline.close()
             raise _timed_out("first_byte", self._timeouts.first_byte_s) from error
         except BaseException:
             deadline.close()
             raise
-        return _HttpAnswer(response, deadline, self._timeouts)
+        return _HttpAnswer(answer, deadline, self._timeouts)
 
     async def connect(
         self, request: UpstreamRequest, *, protocols: tuple[str, ...] = (), proxy_url: str = ""
@@ -121,40 +122,34 @@ class UpstreamClient:
 
         Raises UpstreamUnreachable, UpstreamTimeout, and HandshakeRefused for any answer but 101.
         """
-        url = _parsed(request.url)
-        check_host(url.host)
-        transport = self._pools.transport(proxy_url, url.scheme, url.host)
-        assert isinstance(transport, Transport)  # noqa: S101  (the pools make no other)
+        address = _parsed(request.url)
+        check_host(address.host)
+        transport = self._pools.transport(proxy_url, address.scheme, address.host)
         try:
             async with asyncio.timeout(self._timeouts.connect_s):
-                return await transport.connect(request.url, request.headers, protocols)
+                return await transport.connect(address.url, request.headers, protocols)
         except TimeoutError as error:
             raise _timed_out("connect", self._timeouts.connect_s) from error
         except aiohttp.WSServerHandshakeError as error:
             raise HandshakeRefused(error.status, error.headers) from error
-        except (httpx.HTTPError, aiohttp.ClientError, OSError, ValueError) as error:
+        except FAILURES as error:
             raise mapped_error(error, self._timeouts) from error
 
     async def _send(
         self,
-        transport: httpx.AsyncBaseTransport,
+        transport: WayOut,
         request: UpstreamRequest,
-        url: httpx.URL,
+        url: URL,
         body: Body | None,
         deadline: Deadline,
-    ) -> httpx.Response:
-        extensions = {"timeout": {"connect": self._timeouts.connect_s, "pool": self._timeouts.connect_s}}
+    ) -> Answer:
         for is_last in (False, True):
-            outgoing = httpx.Request(
-                request.method,
-                url,
-                headers=list(request.headers),
-                content=request.body if body is None else self._paced(body(), deadline),
-                extensions=extensions,
-            )
+            sent = (request.body or None) if body is None else self._paced(body(), deadline)
             try:
-                return await transport.handle_async_request(outgoing)
-            except (httpx.HTTPError, aiohttp.ClientError, OSError, ValueError) as error:
+                return await transport.send(
+                    request.method, url, request.headers, sent, self._timeouts.connect_s
+                )
+            except FAILURES as error:
                 if is_last or not (_was_stale(error) or (body is not None and _was_reset(error))):
                     raise mapped_error(error, self._timeouts) from error
         raise AssertionError("unreachable")
@@ -172,38 +167,33 @@ class UpstreamClient:
 class _HttpAnswer:
     """An ``UpstreamResponse`` over a real connection."""
 
-    __slots__ = ("_deadline", "_response", "_timeouts", "headers", "status")
+    __slots__ = ("_answer", "_deadline", "_timeouts", "headers", "status")
 
-    def __init__(self, response: httpx.Response, deadline: Deadline, timeouts: Timeouts) -> None:
-        self.status = response.status_code
+    def __init__(self, answer: Answer, deadline: Deadline, timeouts: Timeouts) -> None:
+        self.status = answer.status
         self.headers = {
-            name.lower().decode("latin-1"): value.decode("latin-1") for name, value in response.headers.raw
+            name.lower().decode("latin-1"): value.decode("latin-1") for name, value in answer.raw_headers
         }
-        self._response = response
+        self._answer = answer
         self._deadline = deadline
         self._timeouts = timeouts
 
     def all_headers(self) -> list[tuple[str, str]]:
-        return [
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in self._response.headers.raw
-        ]
+        return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._answer.raw_headers]
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        stream = self._response.stream
-        assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101  (httpx's own typing is wider)
-        pieces = stream.__aiter__()
-        deadline, idle = self._deadline, self._timeouts.idle_s
+        content, deadline, idle = self._answer.content, self._deadline, self._timeouts.idle_s
         phase, seconds = "first_byte", self._timeouts.first_byte_s
         while True:
             try:
                 with deadline:
-                    piece = await anext(pieces)
-            except StopAsyncIteration:
-                return
+                    piece = await content.readany()
             except TimeoutError as error:
                 raise _timed_out(phase, seconds) from error
-            except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
+            except (aiohttp.ClientError, OSError) as error:
                 raise _dropped(UpstreamProtocolError("the upstream's answer was cut off")) from error
+            if not piece:
+                return
             yield piece
             deadline.extend(idle)
             phase, seconds = "idle", idle
@@ -220,20 +210,31 @@ class _HttpAnswer:
 
     async def close(self) -> None:
         self._deadline.close()
-        await self._response.aclose()
+        if not self._answer.closed:
+            self._answer.release()
+            await self._answer.wait_for_close()
+
+
+class _Address(NamedTuple):
+    scheme: str
+    host: str
+    url: URL
 
 
 @functools.lru_cache(maxsize=1024)
-def _parsed(url: str) -> httpx.URL:
+def _parsed(url: str) -> _Address:
+    """httpx reads it, because it leaves alone what is encoded already: a signature may cover it."""
     try:
         parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
+        is_address = parsed.scheme in ("http", "https") and bool(parsed.host)
+        found = URL(str(parsed), encoded=True) if is_address else None
+    except (httpx.InvalidURL, ValueError) as error:
         raise UpstreamUnreachable("the provider's base URL is not a URL") from error
-    if parsed.scheme not in ("http", "https") or not parsed.host:
+    if found is None:
         raise UpstreamUnreachable(
             "the provider's base URL must begin with http:// or https:// and name a host"
         )
-    return parsed
+    return _Address(parsed.scheme, parsed.host, found)
 
 
 def _dropped(error: UpstreamError) -> UpstreamError:
@@ -274,6 +275,8 @@ def _was_reset(error: BaseException) -> bool:
     return any(isinstance(cause, ConnectionResetError | BrokenPipeError) for cause in _causes(error))
 
 
+FAILURES = (aiohttp.ClientError, OSError, ValueError)
+"""What a transport raises."""
 MAPPED: tuple[tuple[type[BaseException], str], ...] = (
     (aiohttp.ServerDisconnectedError, "closed the connection without an answer"),
     (aiohttp.ConnectionTimeoutError, "connect"),
@@ -285,16 +288,7 @@ MAPPED: tuple[tuple[type[BaseException], str], ...] = (
     (aiohttp.ClientConnectorError, "refused the connection"),
     (aiohttp.ClientOSError, "dropped the connection"),
     (aiohttp.ServerTimeoutError, "connect"),
-    (httpx.UnsupportedProtocol, "has a URL that is neither http nor https"),
-    (httpx.ConnectTimeout, "connect"),
-    (httpx.PoolTimeout, "connect"),
-    (httpx.TimeoutException, "connect"),
-    (httpx.ProxyError, "is behind a proxy that refused the connection"),
-    (httpx.ConnectError, "cannot be connected to"),
-    (httpx.RemoteProtocolError, "does not speak HTTP"),
     (aiohttp.ClientResponseError, "does not speak HTTP"),
-    (httpx.TransportError, "dropped the connection"),
-    (httpx.HTTPError, "sent an answer that cannot be read"),
     (aiohttp.ClientError, "dropped the connection"),
     (ssl.SSLCertVerificationError, "has a certificate that cannot be verified"),
     (ssl.SSLError, "failed the TLS handshake"),

@@ -1,8 +1,7 @@
-"""Connection pools: one aiohttp-backed httpx transport per proxy, so no traffic shares a wrong way out.
+"""Connection pools: one transport per proxy, so no traffic shares a wrong way out.
 
-httpx's own pool does not scale (300 req/s on one process against 1,900, ``docs/performance.md``), hence
-aiohttp underneath. Addresses that no provider has (link-local, cloud metadata) are refused after name
-resolution, because a name may point anywhere.
+Addresses that no provider has (link-local, cloud metadata) are refused after name resolution, because a name
+may point anywhere.
 """
 
 from __future__ import annotations
@@ -16,13 +15,12 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import certifi
-import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from providers.adapters import addresses
 from providers.adapters.addresses import is_forbidden_address
 from providers.errors import UpstreamUnreachable
-from providers.upstream.transport import Transport, reuse_trace
+from providers.upstream.transport import Transport, WayOut, noted_socket
 
 KEEPALIVE_S = 75.0
 MAX_HEADER_BYTES = 64 * 1024
@@ -101,11 +99,11 @@ class Pools:
     """The transports of one event loop, made on first use. ``close`` closes them all."""
 
     def __init__(self) -> None:
-        self._transports: dict[str, httpx.AsyncBaseTransport] = {}
+        self._transports: dict[str, WayOut] = {}
         self._environment: dict[tuple[str, str], str] = {}
         self._ssl = trust()
 
-    def transport(self, proxy_url: str, scheme: str, host: str) -> httpx.AsyncBaseTransport:
+    def transport(self, proxy_url: str, scheme: str, host: str) -> WayOut:
         """The way out for ``proxy_url``: "" asks the environment, ``direct``/``none`` forbid any proxy."""
         if proxy_url.lower() in ("direct", "none"):
             proxy = ""
@@ -125,7 +123,7 @@ class Pools:
                 raise UpstreamUnreachable("the address of the proxy cannot be read") from error
         return transport
 
-    def _make(self, proxy: str) -> httpx.AsyncBaseTransport:
+    def _make(self, proxy: str) -> WayOut:
         scheme = _proxy_scheme(proxy) if proxy else ""
         if scheme in ("socks5", "socks5h", "socks4", "socks4a"):
             from providers.upstream import socks  # costs 40 ms to import and few need it
@@ -140,13 +138,13 @@ class Pools:
             resolver=GuardedResolver(),
             keepalive_timeout=KEEPALIVE_S,
             ttl_dns_cache=30,
+            socket_factory=noted_socket,
         )
         return Transport(self._session(connector), proxy)
 
     def _session(self, connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=connector,
-            trace_configs=[reuse_trace()],
             cookie_jar=aiohttp.DummyCookieJar(),
             max_line_size=MAX_HEADER_BYTES,
             max_field_size=MAX_HEADER_BYTES,
@@ -155,4 +153,4 @@ class Pools:
     async def close(self) -> None:
         transports, self._transports = self._transports, {}
         for transport in transports.values():
-            await transport.aclose()
+            await transport.close()

@@ -5,31 +5,38 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import aiohttp
-import httpx
 from aiohttp.abc import AbstractResolver
 from aiohttp_socks import ProxyConnectionError, ProxyConnector, ProxyError, ProxyTimeoutError
 from aiohttp_socks.connector import Proxy, _ResponseHandler
 from python_socks import parse_proxy_url
+from yarl import URL
 
 from providers.errors import UpstreamUnreachable
 from providers.upstream.sockets import UpstreamSocket
-from providers.upstream.transport import Transport
+from providers.upstream.transport import Answer, Transport, note_new
 
 
 class SocksTransport(Transport):
     """As Transport, over a session with a SOCKS connector, whose errors belong to no known family."""
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def send(
+        self,
+        method: str,
+        url: URL,
+        headers: tuple[tuple[str, str], ...],
+        body: bytes | AsyncIterator[bytes] | None,
+        connect_s: float,
+    ) -> Answer:
         with _named():
-            return await super().handle_async_request(request)
+            return await super().send(method, url, headers, body, connect_s)
 
     async def connect(
-        self, url: str, headers: tuple[tuple[str, str], ...], protocols: tuple[str, ...]
+        self, url: URL, headers: tuple[tuple[str, str], ...], protocols: tuple[str, ...]
     ) -> UpstreamSocket:
         with _named():
             return await super().connect(url, headers, protocols)
@@ -40,7 +47,7 @@ def _named() -> Iterator[None]:
     try:
         yield
     except ProxyTimeoutError as error:
-        raise httpx.ConnectTimeout("the proxy did not answer") from error
+        raise aiohttp.ConnectionTimeoutError("the proxy did not answer") from error
     except ProxyConnectionError as error:
         raise UpstreamUnreachable("the upstream is behind a proxy that cannot be reached") from error
     except ProxyError as error:
@@ -81,6 +88,7 @@ class _Connector(ProxyConnector):  # type: ignore[misc]  # the library ships no 
         ssl: ssl.SSLContext | None = None,
         timeout: float | None = None,  # noqa: ASYNC109  (the library's signature)
     ) -> tuple[asyncio.Transport, Any]:
+        note_new()
         proxy = _GuardedProxy(
             self._names,
             proxy_type=self._proxy_type,

@@ -1,20 +1,20 @@
-"""httpx's transport interface over aiohttp, trimmed for a proxy that mostly sends whole bodies.
+"""The way out: one aiohttp session and its pool of connections, straight to it or through one HTTP proxy.
 
-A subclass of httpx-aiohttp's transport: same session, same response stream, but headers go over without
-being decoded, normalised and encoded again, and proxy logins travel as a header (aiohttp 3.14 deprecates
-the other way). Errors of aiohttp leave as they are; ``client.py`` has the one table that maps them.
+aiohttp is spoken to directly: httpx's request and response objects in between, with header tables of their
+own, cost as much again as the call itself. Errors of aiohttp leave as they are; ``client.py`` has the one
+table that maps them.
 """
 
 from __future__ import annotations
 
 import base64
 import functools
-from types import SimpleNamespace
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextvars import ContextVar
+from typing import Protocol
 
 import aiohttp
-import httpx
-from httpx_aiohttp import AiohttpTransport
-from httpx_aiohttp.transport import AiohttpResponseStream
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -27,27 +27,82 @@ class DroppedWhileNew(aiohttp.ServerDisconnectedError):
     may have acted on the request."""
 
 
-async def _note_reuse(
-    session: aiohttp.ClientSession,
-    context: SimpleNamespace,
-    params: aiohttp.TraceConnectionReuseconnParams,
-) -> None:
-    if context.trace_request_ctx is not None:  # a WebSocket's handshake asks for nothing
-        context.trace_request_ctx["is_reused"] = True
+class Pieces(Protocol):
+    async def readany(self) -> bytes:
+        """What has arrived, waiting for the first of it; b"" at the end of the body."""
 
 
-def reuse_trace() -> aiohttp.TraceConfig:
-    """For sessions of ``Transport``: tells it which requests went out on a kept-alive connection."""
-    trace = aiohttp.TraceConfig()
-    trace.on_connection_reuseconn.append(_note_reuse)
-    return trace
+class Answer(Protocol):
+    """An answer whose head is there; aiohttp's own, of which this is used."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def raw_headers(self) -> Sequence[tuple[bytes, bytes]]: ...
+    @property
+    def content(self) -> Pieces: ...
+    @property
+    def closed(self) -> bool:
+        """Read to its end, or given up."""
+
+    def release(self) -> object:
+        """Give the connection back, or close it where the answer was not read to its end."""
+
+    async def wait_for_close(self) -> None:
+        """Until a body that was still being sent is stopped."""
 
 
-class Transport(AiohttpTransport):  # type: ignore[misc]  # the library ships no types
+class WayOut(Protocol):
+    """What the client needs of a transport; tests put their own in its place."""
+
+    async def send(
+        self,
+        method: str,
+        url: URL,
+        headers: tuple[tuple[str, str], ...],
+        body: bytes | AsyncIterator[bytes] | None,
+        connect_s: float,
+    ) -> Answer:
+        """Send a request. Raises aiohttp's own errors."""
+
+    async def connect(
+        self, url: URL, headers: tuple[tuple[str, str], ...], protocols: tuple[str, ...]
+    ) -> UpstreamSocket:
+        """Open a WebSocket. Raises aiohttp's own errors."""
+
+    async def close(self) -> None: ...
+
+
+class _Way:
+    """Whether a connection was made for the request under way."""
+
+    __slots__ = ("is_new",)
+
+    def __init__(self) -> None:
+        self.is_new = False
+
+
+_WAY: ContextVar[_Way | None] = ContextVar("upstream_way", default=None)
+
+
+def note_new() -> None:
+    """A connection is being made: the request of this context does not go out on a kept-alive one."""
+    if (way := _WAY.get()) is not None:
+        way.is_new = True
+
+
+def noted_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """For connectors of ``Transport``, as their socket factory."""
+    note_new()
+    family, kind, protocol, _, _ = address
+    return socket.socket(family, kind, protocol)
+
+
+class Transport:
     """One session, one way out. ``proxy`` is an HTTP proxy's URL or ""."""
 
     def __init__(self, session: aiohttp.ClientSession, proxy: str = "") -> None:
-        self.client = session
+        self._session = session
         self._proxy: URL | None = None
         self._proxy_headers: CIMultiDict[str] | None = None
         if proxy:
@@ -57,50 +112,43 @@ class Transport(AiohttpTransport):  # type: ignore[misc]  # the library ships no
                 login = base64.b64encode(f"{url.user}:{url.password or ''}".encode()).decode()
                 self._proxy_headers = CIMultiDict({"proxy-authorization": f"Basic {login}"})
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request. Raises aiohttp's own errors."""
-        limits = request.extensions["timeout"]
-        url = str(request.url)
-        if self._proxy is not None and self._proxy_headers is not None and url.startswith("http:"):
+    async def send(
+        self,
+        method: str,
+        url: URL,
+        headers: tuple[tuple[str, str], ...],
+        body: bytes | AsyncIterator[bytes] | None,
+        connect_s: float,
+    ) -> Answer:
+        sent = CIMultiDict(headers)
+        if self._proxy_headers is not None and url.scheme == "http":
             # Without a tunnel the proxy reads the request itself, its login included.
-            request.headers.update(self._proxy_headers)
-        body: bytes | httpx.AsyncByteStream | httpx.SyncByteStream | None
-        if isinstance(request.stream, httpx.ByteStream):
-            body = request.content or None
-        else:
-            body = request.stream
-            request.headers.pop("transfer-encoding", None)  # httpx's; aiohttp sets its own
-        way: dict[str, bool] = {}
+            sent.update(self._proxy_headers)
+        way = _Way()
+        _WAY.set(way)
         try:
-            response = await self.client.request(
-                request.method,
-                _yarl(url),
-                headers=CIMultiDict(
-                    (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw
-                ),
+            return await self._session.request(
+                method,
+                url,
+                headers=sent,
                 data=body,
                 allow_redirects=False,
-                timeout=_timeout(limits["connect"]),
+                timeout=_timeout(connect_s),
                 proxy=self._proxy,
                 proxy_headers=self._proxy_headers,
-                trace_request_ctx=way,
             )
         except aiohttp.ServerDisconnectedError as error:
-            if way.get("is_reused"):
-                raise
-            raise DroppedWhileNew(error.message) from error
+            if way.is_new:
+                raise DroppedWhileNew(error.message) from error
+            raise
         except UnicodeEncodeError as error:
             raise UpstreamUnreachable("a header of the request cannot be sent") from error
-        return httpx.Response(
-            response.status, headers=response.raw_headers, stream=AiohttpResponseStream(response)
-        )
 
     async def connect(
-        self, url: str, headers: tuple[tuple[str, str], ...], protocols: tuple[str, ...]
+        self, url: URL, headers: tuple[tuple[str, str], ...], protocols: tuple[str, ...]
     ) -> UpstreamSocket:
-        """Open a WebSocket. Raises aiohttp's own errors."""
-        socket = await self.client.ws_connect(
-            _yarl(url),
+        opened = await self._session.ws_connect(
+            url,
             headers=CIMultiDict(headers),
             protocols=protocols,
             proxy=self._proxy,
@@ -108,12 +156,10 @@ class Transport(AiohttpTransport):  # type: ignore[misc]  # the library ships no
             max_msg_size=MAX_MESSAGE_BYTES,
             heartbeat=HEARTBEAT_S,
         )
-        return UpstreamSocket(socket)
+        return UpstreamSocket(opened)
 
-
-@functools.lru_cache(maxsize=1024)
-def _yarl(url: str) -> URL:
-    return URL(url, encoded=True)
+    async def close(self) -> None:
+        await self._session.close()
 
 
 @functools.lru_cache(maxsize=16)

@@ -154,14 +154,14 @@ async def test_an_attempt_is_cut_off_at_the_deadline():
     rig.script("A", 503)
     silence = asyncio.Event()
 
-    async def never(request):
+    async def never(*call):
         if not rig.upstream.calls:
-            return await answered(request)
+            return await answered(*call)
         rig.upstream.calls.append(("B", "up"))
         await silence.wait()
 
-    answered = rig.upstream.handle_async_request
-    rig.upstream.handle_async_request = never  # type: ignore[method-assign]  # the outer edge
+    answered = rig.upstream.send
+    rig.upstream.send = never  # type: ignore[method-assign]  # the outer edge
     reply = await rig.ask()
     assert (reply.status, reply.error["code"]) == (504, "deadline_exceeded")
     assert "status 503" in reply.error["message"]
@@ -171,13 +171,13 @@ async def test_an_attempt_is_cut_off_at_the_deadline():
 
 async def test_without_a_deadline_nobody_is_asked_after_the_time_that_one_attempt_has():
     rig = rig_of("ABC")
-    answered = rig.upstream.handle_async_request
+    answered = rig.upstream.send
 
-    async def slow(request):
+    async def slow(*call):
         rig.now += 350
-        return await answered(request)
+        return await answered(*call)
 
-    rig.upstream.handle_async_request = slow  # type: ignore[method-assign]  # the outer edge
+    rig.upstream.send = slow  # type: ignore[method-assign]  # the outer edge
     for name in "ABC":
         rig.script(name, 503)
     assert (await rig.ask()).status == 503
@@ -250,14 +250,14 @@ async def test_the_silence_of_several_does_not_add_up(monkeypatch):
     rig = Rig(first_byte_s=0.3)
     for name in "AB":
         rig.offer(name)
-    answered = rig.upstream.handle_async_request
+    answered = rig.upstream.send
 
-    async def late(request):
-        response = await answered(request)
+    async def late(*call):
+        response = await answered(*call)
         rig.now += 0.29
         return response
 
-    rig.upstream.handle_async_request = late  # type: ignore[method-assign]  # the outer edge
+    rig.upstream.send = late  # type: ignore[method-assign]  # the outer edge
     rig.script("A", 503)
     rig.script("B", Hangs())
     began = time.perf_counter()
