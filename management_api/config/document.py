@@ -1,6 +1,6 @@
 """A YAML file as values that know their lines. Knows YAML 1.2 and nothing of the gateway's keys.
 
-The tree is composed by ruamel.yaml's round-trip loader, but not constructed: a scalar keeps the text as
+The tree is composed (``composing.py``), but not constructed: a scalar keeps the text as
 it was written (an API key ``0123`` stays ``0123``), and types are decided by whoever reads the key. What
 YAML allows and a configuration should not have is refused here: two values for one key, tags that name
 types, keys that are not text, anchors that refer to themselves or unfold without end.
@@ -9,18 +9,18 @@ types, keys that are not text, anchors that refer to themselves or unfold withou
 from __future__ import annotations
 
 import hashlib
-import re
 import stat
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from ruamel.yaml import YAML
+import yaml
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
+from management_api.config import composing
 from management_api.config.problems import ConfigRefused, Findings
 
 SIZE_LIMIT_BYTES = 10 * 1024 * 1024
@@ -28,6 +28,7 @@ NODE_LIMIT = 200_000
 """Values after anchors are unfolded. A hand-written file has hundreds; a bomb has billions."""
 
 _TAG = "tag:yaml.org,2002:"
+Marked = MarkedYAMLError | yaml.MarkedYAMLError
 
 
 class ScalarKind(StrEnum):
@@ -89,18 +90,18 @@ def parse(content: bytes | str, source: str = "config.yaml") -> Document:
     raw = content.encode() if isinstance(content, str) else content
     text = _decode(raw, findings)
     try:
-        text, root = _composed(text)
+        text, root = composing.compose(text)
         if root is None:
             raise _refusal(findings, "the file is empty; write at least one key, or start without it")
         converted = _Converter(findings).convert(root)
     except ReaderError as error:
         line = text.count("\n", 0, error.position or 0) + 1
         raise _refusal(findings, "a control character is not allowed in YAML", line) from error
-    except MarkedYAMLError as error:
+    except (MarkedYAMLError, yaml.MarkedYAMLError) as error:
         raise _refusal(findings, _in_words(error), _line_of(error, text)) from error
-    except YAMLError as error:
+    except (YAMLError, yaml.YAMLError) as error:
         raise _refusal(findings, "this is not YAML") from error
-    except RecursionError as error:
+    except (RecursionError, composing.TooDeep) as error:
         raise _refusal(findings, "the values are nested too deeply") from error
     if not isinstance(converted, Mapping):
         findings.error("the file must be a mapping of keys to values, as in `port: 8317`", converted.line)
@@ -108,28 +109,6 @@ def parse(content: bytes | str, source: str = "config.yaml") -> Document:
         raise ConfigRefused(problems)
     assert isinstance(converted, Mapping)  # noqa: S101 -- narrows: anything else was refused above
     return Document(source=source, text=text, content_hash=hashlib.sha256(raw).hexdigest(), root=converted)
-
-
-def _composed(text: str) -> tuple[str, Any]:
-    """ruamel's node for ``text``. YAML lets a tab part tokens, though not indent them; ruamel.yaml refuses it
-    nearly everywhere, so that a text with tabs is read a second time without those between tokens."""
-    try:
-        return text, YAML(typ="rt", pure=True).compose(text)
-    except MarkedYAMLError:
-        if "\t" not in text:
-            raise
-        spaced = _TAB_BETWEEN.sub(" ", _TAB_LINE.sub("", text))
-        try:
-            return spaced, YAML(typ="rt", pure=True).compose(spaced)
-        except MarkedYAMLError:
-            pass  # the mistake is another: told of the text as it is
-        raise
-
-
-_TAB_LINE = re.compile(r"^[ \t]*\t[ \t]*(?=#|\r?$)|[ \t]*\t[ \t]*(?=\r?$)", re.MULTILINE)
-"""Before a comment that stands alone, on a blank line, at the end of a line."""
-_TAB_BETWEEN = re.compile(r"(?<=[:,\[{-])[ \t]*\t[ \t]*|[ \t]*\t[ \t]*(?=#)")
-"""Behind a sign that begins a value, and before a comment."""
 
 
 def read_bytes(path: Path) -> bytes:
@@ -198,7 +177,7 @@ _SYNTAX = (
 """What ruamel.yaml 0.19 says, and what to do about it; the first that fits counts."""
 
 
-def _line_of(error: MarkedYAMLError, text: str) -> int:
+def _line_of(error: Marked, text: str) -> int:
     """Where the mistake begins: an open quote or bracket is noticed only where the file ends."""
     problem = str(error.problem or "")
     begins_earlier = any(
@@ -210,8 +189,8 @@ def _line_of(error: MarkedYAMLError, text: str) -> int:
     return min(mark.line, text.rstrip().count("\n")) + 1 if mark else 0
 
 
-def _in_words(error: MarkedYAMLError) -> str:
-    """ruamel's finding as a sentence; its own text may quote the file, and so a secret."""
+def _in_words(error: Marked) -> str:
+    """The library's finding as a sentence; its own text may quote the file, and so a secret."""
     problem = str(error.problem or "")
     for fragment, words in _SYNTAX:
         if fragment in problem:

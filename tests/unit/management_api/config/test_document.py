@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
+import yaml
 
-from management_api.config import document
+from management_api.config import composing, document
 from management_api.config.document import Mapping, Scalar, ScalarKind, Sequence
 from management_api.config.problems import ConfigRefused
 
@@ -190,3 +192,55 @@ def test_a_tab_inside_a_text_stays():
     value = document.parse('port:\t1\na: "x\ty"\n').root.entries["a"].value
     assert isinstance(value, Scalar)
     assert value.text == "x\ty"
+
+
+# --- texts that are read quickly and those that are not ----------------------------------------
+
+
+@pytest.mark.parametrize("tab", ["", "\t# beside a tab\n"])
+def test_a_folded_text_has_blanks_where_it_breaks_and_nothing_else(tab):
+    root = document.parse(tab + "a: >\n  x\n  y\n\n  z\nb: |\n  l\n  m\n").root
+    assert [entry.value.text for entry in root.entries.values()] == ["x y\nz\n", "l\nm\n"]
+
+
+@pytest.mark.parametrize("text", ["a: " + "[" * 3000 + "]" * 3000, "a: " + "[" * 3000, "- " * 200 + "x"])
+def test_deep_nesting_is_refused_before_it_takes_time(text):
+    before = time.perf_counter()
+    with pytest.raises(ConfigRefused, match="nested too deeply"):
+        document.parse(f"a:\n {text}" if text[0] == "-" else text)
+    assert time.perf_counter() - before < 2
+
+
+def test_a_file_of_many_lines_is_read_in_a_moment():
+    text = "a:\n" + "".join(f"  - {{name: n{number}, alias: a{number}}}\n" for number in range(5_000))
+    before = time.perf_counter()
+    root = document.parse(text).root
+    assert len(root.entries["a"].value.items) == 5_000
+    assert time.perf_counter() - before < 5  # ruamel.yaml alone takes ten times as long
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: 1\nb: 0x1F\nc: 1e3\nd: yes\ne: ~\ng: 2027-01-31\nh: 0123\ni: 1_000\nj: .inf\nk: <<\nl: =",
+        "a: &x {b: 1}\nc: *x\nd: {<<: *x, e: 'it''s'}",
+        'a: "tab\\there"\nb: \'x\'\nc: [1, "2", {d: e}]\n? f\n: g',
+        "%YAML 1.2\n---\na: !!str 1\n...\n",
+        "# only a comment\na: |2-\n    x\n  y\n",
+        "{a: 1, 'b': [x,\n y]}",
+    ],
+)
+def test_both_ways_of_reading_agree(text, monkeypatch):
+    quick = document.parse(text).root
+
+    class Slow:
+        def __init__(self, text):
+            raise yaml.YAMLError
+
+    monkeypatch.setattr(composing, "_Quick", Slow)
+    assert document.parse(text).root == quick
+
+
+def test_a_long_text_is_not_read_twice_for_better_words():
+    with pytest.raises(ConfigRefused, match="line 200003: "):
+        document.parse("# " + "\n# ".join("x" * 200_001) + "\na: [1\nb: 2]: c\n")
