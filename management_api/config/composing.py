@@ -27,7 +27,7 @@ class TooDeep(Exception):
 
 
 def compose(text: str) -> tuple[str, Any]:
-    """The text as it can be read again by ruamel.yaml (see ``_composed_by_ruamel``), and its root node, None for an
+    """The text as ruamel.yaml can read it again (see ``_composed_by_ruamel``), and its root node, None for an
     empty text. Raises TooDeep, MarkedYAMLError of either library, ReaderError, YAMLError, RecursionError."""
     try:
         root = _Quick(text).root()
