@@ -200,7 +200,8 @@ def test_a_tab_inside_a_text_stays():
 @pytest.mark.parametrize("tab", ["", "\t# beside a tab\n"])
 def test_a_folded_text_has_blanks_where_it_breaks_and_nothing_else(tab):
     root = document.parse(tab + "a: >\n  x\n  y\n\n  z\nb: |\n  l\n  m\n").root
-    assert [entry.value.text for entry in root.entries.values()] == ["x y\nz\n", "l\nm\n"]
+    values = [entry.value for entry in root.entries.values()]
+    assert [value.text for value in values if isinstance(value, Scalar)] == ["x y\nz\n", "l\nm\n"]
 
 
 @pytest.mark.parametrize("text", ["a: " + "[" * 3000 + "]" * 3000, "a: " + "[" * 3000, "- " * 200 + "x"])
@@ -215,7 +216,9 @@ def test_a_file_of_many_lines_is_read_in_a_moment():
     text = "a:\n" + "".join(f"  - {{name: n{number}, alias: a{number}}}\n" for number in range(5_000))
     before = time.perf_counter()
     root = document.parse(text).root
-    assert len(root.entries["a"].value.items) == 5_000
+    value = root.entries["a"].value
+    assert isinstance(value, Sequence)
+    assert len(value.items) == 5_000
     assert time.perf_counter() - before < 5  # ruamel.yaml alone takes ten times as long
 
 
