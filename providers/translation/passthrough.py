@@ -95,6 +95,17 @@ class StreamWatch(Protocol):
         """An error of our own inside the stream, fit to follow what was forwarded (``cut.py``)."""
 
 
+class Gatherer(Protocol):
+    """Puts the events of a stream together as a whole answer of the same format, undecoded."""
+
+    @property
+    def body(self) -> bytes | None:
+        """None when there is none, or not all of it could be read."""
+
+    def add(self, data: str) -> None:
+        """The data of one event. Never raises."""
+
+
 class Passthrough(Protocol):
     """What one format can do for equal formats on both sides."""
 

@@ -22,9 +22,9 @@ from providers.translation.model import (
     Usage,
 )
 from providers.translation.names import IDENTITY
-from providers.translation.passthrough import begins_well, split_events
-from providers.translation.registry import CODECS, FRAMINGS, PASSTHROUGHS, UPSTREAM_CODECS
-from providers.translation.sse import SseReader
+from providers.translation.passthrough import Gatherer, begins_well, split_events
+from providers.translation.registry import CODECS, FRAMINGS, GATHERERS, PASSTHROUGHS, UPSTREAM_CODECS
+from providers.translation.sse import SseEvent, SseReader
 from providers.upstream.client import MAX_ANSWER_BYTES, UpstreamClient, UpstreamResponse
 from providers.upstream.read_answer import ReadAnswer
 from providers.values import Format, Refusal
@@ -243,15 +243,28 @@ class Attempt:
     async def _collected(self, response: UpstreamResponse) -> WholeAnswer:
         """A whole answer put together from a stream: the upstream does nothing else."""
         self._ask.neutral()  # the encoder looks at the request
-        return self._encoded_answer(await self._gathered(response))
+        gatherer = GATHERERS[self._format]() if self._passes and self._format in GATHERERS else None
+        answer = await self._gathered(response, gatherer)
+        body = gatherer.body if gatherer is not None else None
+        if body is None:
+            return self._encoded_answer(answer)
+        if self._candidate.force_mapping:
+            body = PASSTHROUGHS[self._format].with_model(body, self._ask.parsed.model)
+        return WholeAnswer(body=body, usage=answer.usage)
 
-    async def _gathered(self, response: UpstreamResponse) -> Response:
+    async def _gathered(self, response: UpstreamResponse, gatherer: Gatherer | None = None) -> Response:
         decoder = UPSTREAM_CODECS[self._format].stream_decoder(self._context())
         reader, whole = self._reader(), Accumulator()
         size = 0
         has_ended = False
 
-        def add(events: list[Event]) -> None:
+        def add(frames: list[SseEvent]) -> None:
+            for frame in frames:
+                if gatherer is not None:
+                    gatherer.add(frame.data)
+                hear(decoder.feed(frame))
+
+        def hear(events: list[Event]) -> None:
             nonlocal has_ended
             for event in events:
                 if isinstance(event, StreamError):
@@ -264,16 +277,14 @@ class Attempt:
             if size > MAX_ANSWER_BYTES:
                 raise UpstreamProtocolError(f"the upstream sent more than {MAX_ANSWER_BYTES} bytes")
             with understood():
-                for frame in reader.feed(chunk):
-                    add(decoder.feed(frame))
+                add(reader.feed(chunk))
             if has_ended:
                 break
-        if not has_ended:
-            with understood():
-                for frame in reader.close():
-                    add(decoder.feed(frame))
-        if not has_ended:
-            add(decoder.close())
+        with understood():
+            if not has_ended:
+                add(reader.close())
+            if not has_ended:
+                hear(decoder.close())
         return whole.response(self._context())
 
     def _passed(self, body: bytes) -> WholeAnswer:

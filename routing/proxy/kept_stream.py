@@ -10,26 +10,21 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import msgspec
 
 from providers.errors import UpstreamError, UpstreamProtocolError
+from providers.translation.codecs.responses.gather import Gatherer
 from providers.translation.model import ErrorInfo, Usage
 from providers.translation.sse import SseReader
 from routing.proxy.delivery import Delivery
 
 NULL = msgspec.Raw(b"null")
-_ENDINGS = ('"response.completed"', '"response.incomplete"')
-_MARKS = ('"response.output_item.done"', *_ENDINGS)
 LONGEST_HEAD = 4 * 1024 * 1024
 """An answer's first event repeats the request's tools and instructions; a longer one is not read."""
 
 
 class _Event(msgspec.Struct):
-    type: str = ""
-    item: msgspec.Raw = NULL
     response: msgspec.Raw = NULL
 
 
 _EVENT = msgspec.json.Decoder(_Event)
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -37,9 +32,12 @@ class WholeListener:
     """Finds the complete ``response`` object in a stream's last event."""
 
     def __init__(self) -> None:
-        self.response: bytes | None = None
         self._reader: SseReader | None = SseReader()
-        self._items: list[msgspec.Raw] = []
+        self._gatherer = Gatherer()
+
+    @property
+    def response(self) -> bytes | None:
+        return self._gatherer.body
 
     def feed(self, piece: bytes) -> None:
         if self._reader is None:
@@ -50,36 +48,13 @@ class WholeListener:
             self._reader = None
             return
         for event in events:
-            if any(mark in event.data for mark in _MARKS):
-                self._read(event.data)
+            self._gatherer.add(event.data)
 
     def close(self) -> None:
         """The stream is over; its last event may lack the blank line."""
         reader, self._reader = self._reader, None
         for event in reader.close() if reader is not None else ():
-            if any(mark in event.data for mark in _MARKS):
-                self._read(event.data)
-
-    def _read(self, data: str) -> None:
-        try:
-            event = _EVENT.decode(data)
-        except BAD_JSON:
-            return
-        if event.type == "response.output_item.done":
-            self._items.append(event.item)
-        elif f'"{event.type}"' in _ENDINGS:
-            self.response = self._completed(event.response)
-
-    def _completed(self, response: msgspec.Raw) -> bytes:
-        """Some servers end with an answer whose ``output`` is empty: its items came before."""
-        try:
-            fields = _OBJECT.decode(response)
-            if self._items and not _LIST.decode(fields.get("output", b"[]")):
-                fields["output"] = msgspec.Raw(msgspec.json.encode(self._items))
-                return msgspec.json.encode(fields)
-        except BAD_JSON:
-            pass
-        return bytes(response)
+            self._gatherer.add(event.data)
 
 
 class HeadListener:
