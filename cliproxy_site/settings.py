@@ -150,8 +150,10 @@ SPECTACULAR_SETTINGS = {
     "SECURITY": [{"managementKey": []}, {"managementKeyHeader": []}],
 }
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 LANGUAGE_CODE = "en"
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
+FORMAT_MODULE_PATH = ["cliproxy_site.formats"]
 USE_I18N = True
 USE_TZ = True
 STATIC_URL = "/static/"

@@ -20,7 +20,7 @@ UNFOLD: dict[str, Any] = {
             "href": lambda request: static("cliproxy_site/icon.svg"),
         }
     ],
-    "SITE_URL": reverse_lazy("admin:index"),
+    "SITE_URL": None,  # there is no other site to go back to
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda request: static("cliproxy_site/admin.css")],
     "LOGIN": {"redirect_after": reverse_lazy("admin:index")},
@@ -56,9 +56,9 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
             ("Logins", "login", "oauth_oauthtoken", "oauth.view_oauthtoken"),
             ("Aliases and pools", "alt_route", "routing_modelalias", "routing.view_modelalias"),
             ("Exclusions", "block", "routing_modelexclusion", "routing.view_modelexclusion"),
-            ("Aliases of logins", "shuffle", "routing_channelalias", "routing.view_channelalias"),
+            ("Channel aliases", "shuffle", "routing_channelalias", "routing.view_channelalias"),
             (
-                "Exclusions of logins",
+                "Channel exclusions",
                 "do_not_disturb_on",
                 "routing_channelexclusion",
                 "routing.view_channelexclusion",

@@ -67,8 +67,12 @@ ATTEMPT_VARIANTS = {
 
 
 def channel_of(token: OAuthToken) -> Channel | None:
+    return find_channel(token.channel)
+
+
+def find_channel(key: str) -> Channel | None:
     try:
-        return channel_for(token.channel)
+        return channel_for(key)
     except UnknownChannel:
         return None
 
@@ -135,13 +139,14 @@ def _resets(reading: QuotaReading, now: datetime) -> str:
     if reading.resets_at <= now:
         return "reset since"
     moment = timezone.localtime(reading.resets_at)
-    return f"resets in {remaining(reading.resets_at, now)} ({moment:%d %b %H:%M})"
+    return f"resets in {remaining(reading.resets_at, now)} ({moment:%d %b %H:%M %Z})"
 
 
 def event_rows(events: Iterable[CredentialEvent]) -> list[dict[str, Any]]:
     return [
         {
             "event": event,
+            "cause": event.cause.replace("_", " "),
             "kind": badge(Status(EventKind(event.kind).label, EVENT_VARIANTS.get(EventKind(event.kind), ""))),
         }
         for event in events
@@ -272,7 +277,7 @@ class LoginAdmin(ShownOnly):
     """All logins at a glance; a row leads to the credential, where everything else is."""
 
     list_before_template = "admin/oauth/list_before.html"
-    list_display = ("account_name", "channel", "state", "end", "allowance", "connected")
+    list_display = ("account_name", "channel_name", "state", "end", "allowance", "connected")
     list_display_links = None
     list_filter = ("status", "channel")
     list_select_related = ("credential__provider", "connected_by")
@@ -292,6 +297,11 @@ class LoginAdmin(ShownOnly):
         return two_lines(
             format_html('<a class="cpx-strong" href="{}">{}</a>', address, name), str(obj.credential.provider)
         )
+
+    @admin.display(description="channel", ordering="channel")
+    def channel_name(self, obj: OAuthToken) -> str:
+        channel = channel_of(obj)
+        return channel.name if channel is not None else obj.channel
 
     @admin.display(description="login", ordering="status")
     def state(self, obj: OAuthToken) -> str:
@@ -317,14 +327,22 @@ class LoginAdmin(ShownOnly):
     @admin.display(description="connected", ordering="connected_at")
     def connected(self, obj: OAuthToken) -> str:
         by = obj.connected_by.get_username() if obj.connected_by is not None else ""
-        return two_lines(f"{timezone.localtime(obj.connected_at):%d %b %Y %H:%M}", by)
+        return two_lines(f"{timezone.localtime(obj.connected_at):%d %b %Y %H:%M %Z}", by)
 
 
 @admin.register(LoginAttempt)
 class LoginAttemptAdmin(ShownOnly):
     """Who tried to log in, who accepted the terms and when, and what came of it."""
 
-    list_display = ("created_at", "channel", "method", "result", "terms_accepted_by", "begun_with", "made")
+    list_display = (
+        "created_at",
+        "channel_name",
+        "method_name",
+        "result",
+        "terms_accepted_by",
+        "begun_with",
+        "made",
+    )
     list_display_links = None
     list_filter = ("status", "channel", "begun_with")
     list_select_related = ("credential",)
@@ -332,6 +350,16 @@ class LoginAttemptAdmin(ShownOnly):
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         return HttpResponseRedirect(reverse("admin:oauth_loginattempt_changelist"))
+
+    @admin.display(description="channel", ordering="channel")
+    def channel_name(self, obj: LoginAttempt) -> str:
+        channel = find_channel(obj.channel)
+        return channel.name if channel is not None else obj.channel
+
+    @admin.display(description="method")
+    def method_name(self, obj: LoginAttempt) -> str:
+        channel = find_channel(obj.channel)
+        return channel.method_name(obj.method) if channel is not None else obj.method
 
     @admin.display(description="result", ordering="status")
     def result(self, obj: LoginAttempt) -> str:

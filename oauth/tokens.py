@@ -201,8 +201,12 @@ class _Store:
     def _label(self) -> str:
         return (self.grant.label or self.identity.partition("|")[0] or self.channel.name)[:LABEL_LENGTH]
 
+    def _method(self) -> str:
+        name = self.channel.method_name(self.grant.method)
+        return f"“{name}”" if name else "login"
+
     def _note(self, credential_id: int, what: str) -> None:
-        how = "from a credential file" if self.file_path else f"by {self.grant.method or 'login'}"
+        how = "from a credential file" if self.file_path else f"by {self._method()}"
         timeline.note(
             credential_id, EventKind.LOGIN, f"{what} {how}: {self._label()}", at=self.now, user=self.user
         )

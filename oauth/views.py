@@ -136,7 +136,8 @@ class Connect(View):
         waiting = attempts.find_resumable(channel, user_of(request).pk)
         if waiting is not None and "new" not in request.GET:
             return HttpResponseRedirect(attempt_url(waiting))
-        chosen = logins.find_method(channel, request.GET.get("method", "")) or _first_method(channel)
+        asked_for = request.GET.get("method", "")
+        chosen = (logins.find_method(channel, asked_for) if asked_for else None) or _first_method(channel)
         return self.page(
             request,
             channel,
@@ -147,7 +148,7 @@ class Connect(View):
     def post(self, request: HttpRequest, name: str) -> HttpResponse:
         channel = channel_or_404(name)
         typed = {key: value for key, value in request.POST.items() if isinstance(value, str)}
-        method = logins.find_method(channel, typed.get("method", ""))
+        method = logins.find_method(channel, typed["method"]) if typed.get("method") else None
         if method is None:
             return self.page(request, channel, "", typed, "Choose one of the ways to log in.")
         user = user_of(request)

@@ -11,15 +11,15 @@ import json
 from typing import Any, TypeVar
 
 from django.contrib import admin
+from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.db import models
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
 from django.views.decorators.debug import sensitive_post_parameters
 
 from providers import secrets
@@ -32,6 +32,8 @@ from providers.status import Status, credential_status, provider_status, running
 from providers.typed_admin import BaseInlineFormSet, ModelAdmin, TabularInline
 
 Row = TypeVar("Row", bound=Owned)
+MODELS_LISTED = 500
+"""On a provider's page; some list thousands."""
 
 
 def badge(status: Status) -> SafeString:
@@ -81,6 +83,19 @@ class OwnedAdmin(ModelAdmin[Row]):
     change_form_outer_before_template = "admin/owned_note.html"
     list_filter_sheet = False
     warn_unsaved_form = True
+    change_form_show_cancel_button = True
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Without a file every row is the database's: nothing that a column would have to say."""
+        shown = super().get_list_display(request)
+        return shown if self._has_file_rows() else [name for name in shown if name != "owned_by"]
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        filters = super().get_list_filter(request)
+        return filters if self._has_file_rows() else [name for name in filters if name != "origin"]
+
+    def _has_file_rows(self) -> bool:
+        return self.model._default_manager.filter(origin=Origin.FILE).exists()
 
     def has_change_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
         if obj is not None and obj.is_from_file:
@@ -117,7 +132,39 @@ def owner_text(row: Owned) -> str:
 
 class OwnedFormSet(BaseInlineFormSet[Any, Any, Any]):
     """Rows of a provider's page. Those that the file owns are shown disabled: what a browser sends for a
-    disabled field is ignored, so they cannot be changed or deleted by a made-up request either."""
+    disabled field is ignored, so they cannot be changed or deleted by a made-up request either.
+
+    ``told_apart_by`` are the columns that together may stand there once. Django leaves their constraints
+    unchecked here, as the provider is among them and is no field of the form; all rows are in the form set.
+    """
+
+    told_apart_by: tuple[str, ...] = ()
+
+    def clean(self) -> None:
+        super().clean()
+        seen: set[tuple[Any, ...]] = set()
+        for form in self.forms if self.told_apart_by else ():
+            if form.errors or form in self.deleted_forms or not (form.instance.pk or form.has_changed()):
+                continue
+            identity = tuple(getattr(form.instance, column) for column in self.told_apart_by)
+            if identity in seen:
+                form.add_error(self.told_apart_by[0], "The same stands in another row.")
+            seen.add(identity)
+
+    def save_existing_objects(self, commit: bool = True) -> Any:
+        if commit:
+            self._make_room()
+        return super().save_existing_objects(commit)
+
+    def _make_room(self) -> None:
+        """Rows may swap what tells them apart, and are written one by one: each first steps aside."""
+        for form in self.initial_forms:
+            changed = [name for name in form.changed_data if name in self.told_apart_by]
+            if form.instance.pk and changed:
+                column = next((name for name in changed if isinstance(form.cleaned_data[name], str)), None)
+                if column is not None:
+                    rows = type(form.instance)._default_manager.filter(pk=form.instance.pk)
+                    rows.update(**{column: f"row {form.instance.pk} on its way"})
 
     def add_fields(self, form: Any, index: int | None) -> None:
         super().add_fields(form, index)
@@ -200,14 +247,13 @@ class ProviderPages(OwnedAdmin[Provider]):
     list_display_links = ("display_name",)
     list_filter = ("enabled", "origin")
     search_fields = ("key", "name", "adapter")
-    readonly_fields = ("kind", "key", "models_found", "discovered_at", "owned_by")
-    change_form_show_cancel_button = True
+    readonly_fields = ("kind", "provider_key", "models_listed", "owned_by")
     add_fieldsets = (
         (None, {"fields": ("adapter", "connect", "base_url", "api_key")}),
         ("More, all optional", {"fields": ("name", "key", "prefix"), "classes": ("collapse",)}),
     )
     fieldsets = (
-        (None, {"fields": (("name", "kind"), ("key", "enabled"), "base_url", "models_found")}),
+        (None, {"fields": (("name", "kind"), ("provider_key", "enabled"), "base_url", "models_listed")}),
         (
             "Routing and network",
             {
@@ -287,7 +333,27 @@ class ProviderPages(OwnedAdmin[Provider]):
     def models_found(self, obj: Provider) -> str:
         if obj.discovered_at is None:
             return "not asked yet"
-        return f"{len(obj.discovered_models)} found {timesince(obj.discovered_at)} ago"
+        return f"{len(obj.discovered_models)} found, {naturaltime(obj.discovered_at)}"
+
+    @admin.display(description="models")
+    def models_listed(self, obj: Provider) -> str:
+        """As in the list, and on demand which they are."""
+        found = obj.discovered_models[:MODELS_LISTED]
+        ids = [str(model.get("id", "")) for model in found if isinstance(model, dict)]
+        if not ids:
+            return self.models_found(obj)
+        lines = format_html_join("", "<div>{}</div>", ((name,) for name in ids))
+        more = len(obj.discovered_models) - len(ids)
+        return format_html(
+            '<details class="cpx-more"><summary>{}</summary><div class="cpx-models">{}{}</div></details>',
+            self.models_found(obj),
+            lines,
+            f"and {more} more" if more else "",
+        )
+
+    @admin.display(description="provider key")
+    def provider_key(self, obj: Provider) -> str:
+        return two_lines(obj.key, "Shown to clients and never changed.")
 
     @admin.display(description="headers")
     def headers(self, obj: Provider) -> str:
@@ -308,7 +374,6 @@ class CredentialPages(OwnedAdmin[Credential]):
     list_select_related = ("provider",)
     search_fields = ("label", "fingerprint", "provider__key", "provider__name")
     readonly_fields = ("status", "tested", "owned_by")
-    change_form_show_cancel_button = True
     add_fieldsets = (
         (None, {"fields": ("provider", "secret", "label")}),
         (
@@ -370,7 +435,7 @@ class CredentialPages(OwnedAdmin[Credential]):
 
     @admin.display(description="last result", ordering="health_at")
     def tested(self, obj: Credential) -> str:
-        return f"{timesince(obj.health_at)} ago" if obj.health_at else ""
+        return str(naturaltime(obj.health_at)) if obj.health_at else ""
 
     @admin.display(description="API key")
     def secret(self, obj: Credential) -> str:

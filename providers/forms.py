@@ -7,10 +7,11 @@ is being sealed under a new key, may be written at the same moment and must not 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, TypeVar
 
 from django import forms
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -64,10 +65,36 @@ def free_key(kind: str) -> str:
     return key
 
 
+VIOLATED = re.compile(r"Constraint “(\w+)” is violated\.")
+CONSTRAINTS = {
+    "provider_prefix_plain": "A prefix holds no slash.",
+    "credential_prefix_plain": "A prefix holds no slash.",
+    "credential_weight_bound": "A weight is at most 1,000,000.",
+}
+"""What to say when one is violated; of the others nearly all say that something may be there once."""
+ALREADY_THERE = "There is one like this already."
+
+
 class ColumnwiseForm(ModelForm[M]):
-    """Writes only what was edited. ``writes`` names the columns behind a form field that is not one."""
+    """Writes only what was edited. ``writes`` names the columns behind a form field that is not one;
+    ``inherits`` says what an undecided yes-or-no follows."""
 
     writes: dict[str, tuple[str, ...]] = {}
+    inherits = ""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            if isinstance(field, forms.NullBooleanField) and isinstance(field.widget, forms.Select):
+                field.widget.choices = [("unknown", self.inherits), ("true", "Yes"), ("false", "No")]
+
+    def _update_errors(self, errors: ValidationError) -> None:
+        """Django knows no more of a broken constraint than its name."""
+        of_row = errors.error_dict.get(NON_FIELD_ERRORS, []) if hasattr(errors, "error_dict") else []
+        for error in of_row:
+            if found := VIOLATED.fullmatch(str(error.message)):
+                error.message = CONSTRAINTS.get(found[1], ALREADY_THERE)
+        super()._update_errors(errors)  # type: ignore[misc]  # the stubs leave it out
 
     def fill_columns(self) -> None:
         """Set the columns behind fields that are not columns; called once before a save."""
@@ -147,9 +174,16 @@ def options_field(example: str, help_text: str) -> StructuredField:
     return StructuredField(dict[str, Any], {}, example=example, help_text=help_text)
 
 
+PREFIX_HELP = "Clients reach its models as prefix/model."
+RETRY_HELP = "Further rounds over the candidates. Empty: {}."
+COOLING_HELP = "Yes: it never rests after a refusal."
+ADDRESS_HELP = "Where the server answers, such as http://localhost:11434/v1."
+
+
 class ProviderForm(SealedForm[Provider]):
     """A provider that exists: its kind and key are settled."""
 
+    inherits = "As the gateway"
     limits = limits_field()
     error_rules = error_rules_field()
     features = StructuredField(Features, {}, example="vision: false", help_text=FEATURES_HELP)
@@ -187,13 +221,21 @@ class ProviderForm(SealedForm[Provider]):
             "websockets",
             "options",
         )
+        help_texts = {
+            "prefix": PREFIX_HELP,
+            "request_retry": RETRY_HELP.format("the gateway's"),
+            "disable_cooling": COOLING_HELP,
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "base_url" in self.fields and _needs_base_url(self.instance.adapter):
+            self.fields["base_url"].help_text = ADDRESS_HELP
 
     def clean_base_url(self) -> str:
         url = str(self.cleaned_data["base_url"])
         if not url and _needs_base_url(self.instance.adapter):
-            raise ValidationError(
-                "This kind of provider has no address of its own: give one.", code="required"
-            )
+            raise ValidationError(NO_ADDRESS, code="required")
         return url
 
 
@@ -203,7 +245,7 @@ class ProviderAddForm(ColumnwiseForm[Provider]):
     adapter = forms.ChoiceField(label="Kind", choices=kind_choices, widget=UnfoldAdminSelectWidget)
     connect = ConnectField(label="Login", help_text=CONNECT_HINT)
     api_key = SecretField(label="API key", required=False, help_text=key_hints())
-    base_url = BaseUrlField()
+    base_url = BaseUrlField(help_text=ADDRESS_HELP)
     key = forms.SlugField(
         label="Provider key",
         required=False,
@@ -221,6 +263,7 @@ class ProviderAddForm(ColumnwiseForm[Provider]):
     class Meta:
         model = Provider
         fields = ("adapter", "base_url", "key", "name", "prefix")
+        help_texts = {"prefix": PREFIX_HELP}
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -270,6 +313,8 @@ def _needs_key(kind: str) -> bool:
 
 class CredentialForm(SealedForm[Credential]):
     """A credential, on its own page or as a row of its provider's. The secret is pasted to replace."""
+
+    inherits = "As the provider"
 
     writes = SealedForm.writes | {
         "secret": (
@@ -380,3 +425,12 @@ class CredentialPageForm(CredentialForm):
             "websockets",
             "options",
         )
+        help_texts = {
+            "label": "Shown in lists and records. Empty: the key's fingerprint.",
+            "weight": "Its share of the turns where the strategy weighs; 0 takes it out.",
+            "priority": "Higher is preferred. Empty: the provider's.",
+            "prefix": f"{PREFIX_HELP} Empty: the provider's.",
+            "request_retry": RETRY_HELP.format("the provider's"),
+            "disable_cooling": COOLING_HELP,
+            "websockets": "It may be reached over a WebSocket.",
+        }

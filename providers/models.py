@@ -147,7 +147,7 @@ class Credential(CallRules, Owned):
         ]
 
     def __str__(self) -> str:
-        return self.label or f"{self.provider_id}:{self.fingerprint or 'no key'}"
+        return self.label or self.fingerprint or "no key"
 
 
 class CredentialCooldown(models.Model):

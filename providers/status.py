@@ -53,11 +53,13 @@ def remaining(until: datetime, now: datetime) -> str:
 
 
 def cooldown_text(cooldown: CredentialCooldown, now: datetime) -> str:
-    """``gpt-4o: its quota is spent (429), until 14:05:10, 4 min left. Rate limit reached``"""
+    """``gpt-4o: its quota is spent (429), until 14:05:10 UTC, 4 min left. Rate limit reached``"""
     scope = f"{cooldown.model}: " if cooldown.model else ""
     status = f" ({cooldown.status})" if cooldown.status else ""
     moment = timezone.localtime(cooldown.until)
-    until = moment.strftime("%H:%M:%S" if moment.date() == timezone.localtime(now).date() else "%d %b %H:%M")
+    until = moment.strftime(
+        "%H:%M:%S %Z" if moment.date() == timezone.localtime(now).date() else "%d %b %H:%M %Z"
+    )
     said = f". {cooldown.message}" if cooldown.message else ""
     return (
         f"{scope}{CAUSES.get(cooldown.cause, cooldown.cause)}{status}, until {until}, "

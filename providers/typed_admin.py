@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from django.forms import BaseInlineFormSet, ModelForm
 else:
     from django import forms
+    from django.utils.text import capfirst
     from unfold import admin as unfold_admin
     from unfold.forms import PaginationInlineFormSet
 
@@ -22,7 +23,10 @@ else:
             return cls
 
     class ModelAdmin(Subscriptable, unfold_admin.ModelAdmin):
-        pass
+        def changelist_view(self, request: Any, extra_context: Any = None) -> Any:
+            """A list is called by what it lists, not "Select … to change"."""
+            title = capfirst(self.opts.verbose_name_plural)
+            return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     class TabularInline(Subscriptable, unfold_admin.TabularInline):
         pass

@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
@@ -136,6 +137,8 @@ class RuleInline(OwnedInline):
 class PoolFormSet(OwnedFormSet):
     """The aliases of a provider, also as pools."""
 
+    told_apart_by = ("alias", "upstream_model", "credential_id")
+
     def pools(self) -> list[tuple[str, list[str]]]:
         """Each alias with the upstream models behind it, in the order in which they are taken."""
         rows = sorted(self.get_queryset(), key=lambda row: (row.alias, row.position, row.pk))
@@ -178,9 +181,14 @@ class AliasInline(RuleInline):
         return formset
 
 
+class ExclusionFormSet(OwnedFormSet):
+    told_apart_by = ("pattern", "credential_id")
+
+
 class ExclusionInline(RuleInline):
     """Patterns of model ids that are not offered."""
 
+    formset = ExclusionFormSet
     model = ModelExclusion
     form = ExclusionForm
     fields = ("pattern", "credential", "owned_by")
@@ -258,6 +266,10 @@ class RuleAdmin(OwnedAdmin[Any]):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("provider", "owned_by") if obj else ()
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Whose rule it is stands first, whether it can still be chosen or not."""
+        return ["provider", *(name for name in super().get_fields(request, obj) if name != "provider")]
 
     @admin.display(description="holds for")
     def holds_for(self, obj: Any) -> str:
@@ -423,7 +435,11 @@ class GatewaySettingsAdmin(OwnedAdmin[GatewaySettings]):
 
     @admin.display(description="stored management key")
     def management(self, obj: GatewaySettings) -> str:
-        return "set" if obj.management_key_hash else "not set: there is no management API"
+        if obj.management_key_hash:
+            return "set"
+        if settings.MANAGEMENT_PASSWORD:
+            return "not set; MANAGEMENT_PASSWORD of the environment opens the management API"
+        return "not set: there is no management API"
 
     @admin.display(description="proxy")
     def proxy(self, obj: GatewaySettings) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
-from django.utils.timesince import timesince
 from django.views.decorators.debug import sensitive_variables
 
 from providers.admin import badge, two_lines
@@ -31,7 +31,6 @@ class ClientKeyAdmin(Switchable):
     search_fields = ("note", "fingerprint", "owner__username")
     readonly_fields = ("fingerprint", "last_used_at", "owned_by")
     actions = ("enable", "disable")
-    change_form_show_cancel_button = True
     add_fieldsets = (
         (
             None,
@@ -64,6 +63,11 @@ class ClientKeyAdmin(Switchable):
             },
         ),
     )
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """One button: what follows is the page with the key, whichever was pressed."""
+        only = {"show_save_and_continue": False, "show_save_and_add_another": False}
+        return super().add_view(request, form_url, {**only, **(extra_context or {})})
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"owner": request.user.pk, **super().get_changeform_initial_data(request)}
@@ -98,7 +102,8 @@ class ClientKeyAdmin(Switchable):
 
         A redirect would have to leave the plain key somewhere in between, in the session or in the
         messages (a cookie), where it could be read later. This answer exists once, is never cached, and
-        asking for its address again shows an empty form.
+        asking for its address again shows an empty form. A reload, which would make another key, is led to
+        the list by the page's script.
         """
         context = {
             **self.admin_site.each_context(request),
@@ -118,8 +123,7 @@ class ClientKeyAdmin(Switchable):
         if obj.last_used_at is None:
             return "never"
         records = f"{reverse('admin:routing_usagerecord_changelist')}?client_key_id={obj.pk}"
-        when = f"{timesince(obj.last_used_at)} ago"
-        return format_html('<a class="cpx-link" href="{}">{}</a>', records, when)
+        return format_html('<a class="cpx-link" href="{}">{}</a>', records, naturaltime(obj.last_used_at))
 
     @admin.display(description="client key", ordering="note")
     def label(self, obj: ClientKey) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from django.urls import NoReverseMatch, reverse
 
 from providers.models import Credential, Provider
+from providers.status import CAUSES
 from routing.models import UsageRecord
 
 OUTCOMES = {
@@ -33,6 +34,14 @@ REASONS = {
     "tried": "tried before",
     "retry_limit": "retries used up",
 }
+KINDS = {
+    **CAUSES,
+    "request": "the request was refused",
+    "context_length": "the conversation did not fit",
+    "content_filter": "the content was refused",
+    "other": "refused",
+}
+"""What a failed attempt came to, by the kind of its refusal; other reasons are words already."""
 CAUSES_OF_FALLBACK = {
     "context_length": "the conversation did not fit",
     "content_filter": "the content was refused",
@@ -216,7 +225,7 @@ def _attempts(record: UsageRecord, attempts: list[dict[str, Any]], names: _Names
                 "model": one.get("model", ""),
                 "status": one.get("status"),
                 "has_answered": not one.get("reason"),
-                "kind": kind.replace("_", " "),
+                "kind": KINDS.get(kind, kind.replace("_", " ")),
                 "said": said,
                 "rule": one.get("rule", ""),
                 "round": one.get("round", 0),

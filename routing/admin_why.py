@@ -6,6 +6,7 @@ It asks the process that serves the page (``routing/serving.py``) and shows what
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 from unfold.widgets import (
     UnfoldAdminSelectWidget,
@@ -23,6 +25,7 @@ from unfold.widgets import (
 )
 
 from providers.errors import ClientError
+from providers.status import remaining
 from routing import client_keys
 from routing.admin_record import FORMATS, REASONS
 from routing.models import ClientKey
@@ -128,8 +131,18 @@ def why(request: HttpRequest) -> HttpResponse:
         "reasons": REASONS,
     }
     if answer is not None:
-        context["rejected"] = [(one, REASONS.get(one.reason, one.reason)) for one in answer.rejected]
+        context["rejected"] = [
+            (one, REASONS.get(one.reason, one.reason), _ends(one.until)) for one in answer.rejected
+        ]
     return TemplateResponse(request, "admin/why.html", context)
+
+
+def _ends(until: str) -> str:
+    """``14 min left, until 11:26:15 UTC``; "" for what does not end by itself."""
+    if not until:
+        return ""
+    end = timezone.localtime(datetime.fromisoformat(until))
+    return f"{remaining(end, timezone.now())} left, until {end:%H:%M:%S %Z}"
 
 
 def _answer(form: WhyForm, routing: Any, source: str) -> Answer | None:

@@ -9,6 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
 
+from oauth.flows.registry import CHANNELS
 from providers.forms import ColumnwiseForm, SealedForm, limits_field
 from providers.secret_fields import ProxyField, SecretField
 from providers.structured_field import StructuredField
@@ -72,6 +73,12 @@ class ClientKeyForm(ColumnwiseForm[ClientKey]):
             "limits",
             "keeps_responses_days",
         )
+        labels = {"keeps_responses_days": "Keep responses for (days)"}
+        help_texts = {
+            "note": "What it is for; shown in lists and records.",
+            "owner": "Who answers for it. It gives nobody a right.",
+            "expires_at": "Empty: never.",
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -141,8 +148,16 @@ def check_same_provider(form: forms.BaseForm, cleaned: dict[str, Any]) -> None:
         form.add_error("credential", "This credential belongs to another provider.")
 
 
+def channel_field() -> forms.ChoiceField:
+    """A channel by name: a misspelt key would be a rule that holds nowhere."""
+    named = sorted(((channel.key, channel.name) for channel in CHANNELS), key=lambda one: one[1].lower())
+    return forms.ChoiceField(choices=[("", "Choose a channel"), *named], widget=UnfoldAdminSelectWidget)
+
+
 class ChannelAliasForm(ColumnwiseForm[ChannelAlias]):
     """Another id for a model of every login of a channel, or of one login."""
+
+    channel = channel_field()
 
     class Meta:
         model = ChannelAlias
@@ -160,6 +175,8 @@ class ChannelAliasForm(ColumnwiseForm[ChannelAlias]):
 
 class ChannelExclusionForm(ColumnwiseForm[ChannelExclusion]):
     """A pattern of model ids that no login of a channel, or one login of it, does offer."""
+
+    channel = channel_field()
 
     class Meta:
         model = ChannelExclusion
@@ -280,6 +297,18 @@ class GatewaySettingsForm(SealedForm[GatewaySettings]):
             "antigravity_signature_cache": "Kept for the management API.",
             "antigravity_signature_bypass_strict": "Kept for the management API.",
             "disable_control_panel": "Kept for the management API.",
+            "disable_cooling": "No credential rests after a refusal.",
+            "session_affinity_ttl_s": "How long a conversation stays with its credential after a request.",
+            "force_model_prefix": "A credential with a prefix is reached by prefix/model alone.",
+            "responses_compact": "Off: it is refused.",
+            "responses_websocket": "Off: only plain HTTP.",
+            "codex_stream_buffering": "Its first events wait until it generates: a failure can move on.",
+            "xai_x_search": "xAI's search tool is added to every request in the Responses format.",
+            "auth_dir": "Credential files in it become logins; renewed tokens are written back into them.",
+            "auth_refresh_workers": "At most so many at the same time.",
+            "kiro_preferred_endpoint": "For Kiro credentials that name none. Empty: the usual order.",
+            "allow_remote_management": "Off: the management API answers this machine alone.",
+            "usage_queue_retention_s": "Kept for the management API.",
             "logging_to_file": "Into files in the data folder instead of the standard output.",
             "logs_max_total_size_mb": "The oldest files go; 0 keeps all.",
         }

@@ -61,7 +61,9 @@ def read_pasted(text: str) -> Callback:
         raise CallbackUnreadable("That is too long to be a callback URL.")
     callback = read_query(_fields_of(text))
     if not callback.code and not callback.error:
-        raise CallbackUnreadable("callback URL missing code")
+        raise CallbackUnreadable(
+            "callback URL missing code: copy the whole address, with everything behind the question mark"
+        )
     return callback
 
 

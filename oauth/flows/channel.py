@@ -81,6 +81,10 @@ class Channel:
         values = [grant.account.get(key, "") for key in self.identity_keys]
         return "|".join(values) if any(values) else ""
 
+    def method_name(self, key: str) -> str:
+        """What the method ``key`` is called; the key itself when it is none of these."""
+        return next((method.name for method in self.methods if method.key == key), key)
+
     def can_refresh(self, grant: Grant) -> bool:
         """Whether ``refresh`` has what it needs."""
         return bool(grant.refresh_token)

@@ -45,6 +45,9 @@ def test_the_new_key_is_shown_with_a_curl_line_and_opens_the_gateway(key_manager
     assert f"Bearer {plain}" in html
     assert "/v1/models" in html
     assert "no-store" in response.headers["Cache-Control"]
+    assert 'data-afterwards="/admin/routing/clientkey/"' in html
+    form = key_manager.get(ADD).content.decode()
+    assert [name for name in ("_save", "_continue", "_addanother") if f'name="{name}"' in form] == ["_save"]
 
 
 def test_the_key_is_nowhere_afterwards(root, caplog):

@@ -59,7 +59,7 @@ def reject(credential: Credential) -> None:
     OAuthToken.objects.filter(credential=credential).update(
         status=TokenStatus.LOGIN_NEEDED, last_error="The grant was revoked.", next_refresh_at=None
     )
-    timeline.note(credential.pk, EventKind.FAILURE, "The grant was revoked.", cause="refresh_rejected")
+    timeline.note(credential.pk, EventKind.FAILURE, "The grant was revoked.", cause="refresh rejected")
 
 
 def test_accounts_are_connected_from_home_lists_and_a_providers_page(admin: Client, account: Credential):
@@ -89,7 +89,7 @@ def test_a_credentials_page_tells_its_login_and_allowance(admin: Client, account
     assert 'max="100" value="90"' in shown
     assert "5 of 50 requests left" in shown
     assert "resets in 3 days" in shown
-    assert "Connected by builder-id" in shown
+    assert "Connected by “AWS Builder ID”" in shown
     assert "canary" not in shown
 
 
@@ -113,10 +113,10 @@ def test_the_timeline_shows_what_happened_newest_first(admin: Client, account: C
     timeline.note(account.pk, EventKind.QUOTA, "agentic_request: 90 % used")
     reject(account)
     shown = page(admin, "providers_credential_timeline", account.pk)
-    told = [shown.index(text) for text in ("refresh_rejected", "agentic_request: 90 % used", "Connected by")]
+    told = [shown.index(text) for text in ("refresh rejected", "agentic_request: 90 % used", "Connected by")]
     assert told == sorted(told)
     only = admin.get(reverse("admin:providers_credential_timeline", args=[account.pk]), {"kind": "login"})
-    assert "refresh_rejected" not in only.content.decode()
+    assert "refresh rejected" not in only.content.decode()
     assert "Connected by" in only.content.decode()
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.messages import get_messages
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
@@ -13,7 +14,7 @@ from providers import secrets
 from providers.models import Credential, CredentialCooldown, Provider
 from routing import revision
 from routing.models import ModelAlias, ModelExclusion
-from tests.integration.admin.cast import form_of, make_credential, make_provider, upstream
+from tests.integration.admin.cast import form_of, make_credential, make_person, make_provider, upstream
 
 ADD = reverse("admin:providers_provider_add")
 LIST = reverse("admin:providers_provider_changelist")
@@ -253,3 +254,73 @@ def test_a_providers_page_takes_no_more_queries_for_more_rows(admin, django_asse
     with django_assert_max_num_queries(40) as many:
         admin.get(page_of(provider))
     assert len(many) <= len(few)
+
+
+def rules_of(browser, provider, kind, rows):
+    """The form of the provider's page with ``rows`` typed behind those that are there."""
+    data = form_of(browser.get(page_of(provider)))
+    there = kind.objects.filter(provider=provider).count()
+    prefix = "aliases" if kind is ModelAlias else "exclusions"
+    for number, row in enumerate(rows, there):
+        data |= {f"{prefix}-{number}-{column}": value for column, value in row.items()}
+    return data | {f"{prefix}-TOTAL_FORMS": str(there + len(rows))}
+
+
+ALIAS = {"alias": "fast", "upstream_model": "small", "position": "0"}
+PATTERN = {"pattern": "x-*"}
+
+
+@pytest.mark.parametrize(("kind", "row"), [(ModelAlias, ALIAS), (ModelExclusion, PATTERN)])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_the_same_rule_twice_is_refused_in_words(admin, kind, row, is_there):
+    provider = make_provider()
+    if is_there:
+        kind.objects.create(provider=provider, **row)
+    response = admin.post(
+        page_of(provider), rules_of(admin, provider, kind, [row] if is_there else [row, row])
+    )
+    assert "The same stands in another row." in response.content.decode()
+    assert kind.objects.count() == is_there
+
+
+def test_two_members_of_a_pool_change_places(admin):
+    provider = make_provider()
+    for model in ("small", "large"):
+        ModelAlias.objects.create(provider=provider, alias="fast", upstream_model=model)
+    data = form_of(admin.get(page_of(provider)))
+    data |= {"aliases-0-upstream_model": "large", "aliases-1-upstream_model": "small"}
+    assert admin.post(page_of(provider), data).status_code == 302
+    assert list(ModelAlias.objects.values_list("upstream_model", flat=True)) == ["large", "small"]
+
+
+def test_a_rule_that_is_there_is_refused_in_words_on_its_own_page_too(admin):
+    provider = make_provider()
+    ModelAlias.objects.create(provider=provider, alias="fast", upstream_model="small")
+    response = admin.post(reverse("admin:routing_modelalias_add"), ALIAS | {"provider": str(provider.pk)})
+    assert "There is one like this already." in response.content.decode()
+    response = admin.post(page_of(provider), form_of(admin.get(page_of(provider))) | {"prefix": "a/b"})
+    assert "A prefix holds no slash." in response.content.decode()
+
+
+def test_the_models_that_were_found_can_be_read(admin):
+    provider = make_provider(discovered_models=[{"id": "acme-small"}], discovered_at=timezone.now())
+    shown = admin.get(page_of(provider)).content.decode()
+    assert "1 found, now" in shown
+    assert "<div>acme-small</div>" in shown
+
+
+def test_a_list_is_called_by_what_it_lists_and_names_an_owner_where_there_are_two(admin):
+    provider = make_provider()
+    shown = admin.get(LIST).content.decode()
+    assert "<title>Providers | Gateway</title>" in " ".join(shown.split()).replace("> ", ">").replace(
+        " <", "<"
+    )
+    assert "Owned by" not in shown
+    Provider.objects.filter(pk=provider.pk).update(origin="file")
+    assert "Owned by" in admin.get(LIST).content.decode()
+
+
+def test_who_logs_in_without_an_aim_comes_home(db):
+    make_person("ada")
+    answer = Client().post("/admin/login/", {"username": "ada", "password": "a-long-password"})
+    assert (answer.status_code, answer["location"]) == (302, "/admin/")

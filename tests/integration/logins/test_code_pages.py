@@ -188,6 +188,7 @@ def test_a_panel_learns_that_the_port_is_taken(manager: httpx.Client, vendor: Ve
 def test_a_channel_without_its_setting_says_which(admin: Person, manager: httpx.Client):
     page = admin.get("/v0/oauth/gemini-cli")
     assert "CLIPROXY_OAUTH_GEMINI_CLI_CLIENT_SECRET" in page.text
+    assert 'value="import" checked' in page.text  # what works without it
     answer = manager.get("/gemini-cli-auth-url")
     assert answer.status_code == 400
     assert "CLIPROXY_OAUTH_GEMINI_CLI_CLIENT_SECRET" in answer.json()["error"]

@@ -34,7 +34,7 @@ def test_what_is_left_is_told_to_the_larger_unit(seconds, text):
 
 def test_a_cooldown_says_what_why_and_until_when():
     text = cooldown_text(resting(model="large", status=429, message="Slow down."), NOW)
-    assert text == "large: its quota is spent (429), until 12:14:00, 14 min left. Slow down."
+    assert text == "large: its quota is spent (429), until 12:14:00 UTC, 14 min left. Slow down."
 
 
 def test_a_credential_is_disabled_broken_resting_working_or_new():
