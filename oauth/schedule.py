@@ -9,6 +9,7 @@ from oauth.flows.base import Grant
 from oauth.flows.channel import Channel
 
 SHORTEST_LEAD_S = 5 * 60.0
+JUST_NOW_S = 60.0
 FIRST_RETRY_S = 10.0
 LONGEST_RETRY_S = 5 * 60.0
 """CLIProxyAPI's pause after a failed refresh."""
@@ -23,12 +24,15 @@ INTERVAL_KEYS = (
 
 def first_refresh(channel: Channel, grant: Grant, now: float) -> float | None:
     """For a grant that was just stored, None where nothing is ever refreshed. One without an access token,
-    or with an end that nobody knows, is due at once."""
+    or with an end that nobody knows, is due at once; so is a file's within the lead, but what a login has
+    just given is as fresh as after a refresh."""
     lead = channel.lead_s(grant)
     if lead is None or not channel.can_refresh(grant):
         return None
     if not grant.access_token or not channel.is_complete(grant):
         return now
+    if grant.method != "file" and grant.refreshed_at is not None and grant.refreshed_at > now - JUST_NOW_S:
+        return next_refresh(channel, grant, now)
     if grant.expires_at is not None:
         due = grant.expires_at - lead
     elif grant.refreshed_at is not None:

@@ -18,6 +18,9 @@ GRANT = Grant(channel="qwen", access_token="a", refresh_token="r", expires_at=NO
     [
         ({}, NOW + 3 * HOUR),
         ({"expires_at": NOW + HOUR}, NOW),
+        ({"expires_at": NOW + HOUR, "method": "file", "refreshed_at": NOW}, NOW),
+        ({"expires_at": NOW + HOUR, "method": "device", "refreshed_at": NOW - HOUR}, NOW),
+        ({"expires_at": NOW + HOUR, "method": "device", "refreshed_at": NOW}, NOW + HOUR / 2),
         ({"expires_at": NOW - 99}, NOW),
         ({"access_token": ""}, NOW),
         ({"expires_at": None}, NOW),
