@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -12,7 +13,8 @@ from asgiref.sync import sync_to_async
 from django.db import OperationalError, connections
 from django.utils import timezone
 
-from oauth import journal, leases
+from management_api.auth_dir.apply import apply_folder
+from oauth import credential_files, journal, leases
 from oauth.flows.base import Grant, HttpCall, Renewed
 from oauth.flows.errors import RefreshRejected, RefreshUnavailable
 from oauth.models import CredentialEvent, OAuthToken, TokenStatus
@@ -341,6 +343,34 @@ async def test_an_answer_for_a_login_that_was_replaced_is_dropped(
     await again.stop()
     assert (await row()).grant().access_token == "by-hand"
     assert list((tmp_path / "refreshes").iterdir()) == []
+
+
+async def test_a_file_that_was_behind_when_the_process_ended_is_brought_up(
+    refresher, vendor, client, monkeypatch, tmp_path
+):
+    path = tmp_path / "qwen-alice.json"
+    held = {"type": "qwen", "access_token": "access-0", "refresh_token": "refresh-0", "email": "alice"}
+    path.write_text(json.dumps({**held, "expired": "2020-01-01T00:00:00Z"}))
+    await sync_to_async(apply_folder)(tmp_path)
+    vendor.answers = {"/token": [tokens(1)]}
+
+    def killed(*args: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(credential_files, "write_back", killed)
+        (task,) = await refresher.refresh_due()
+        with pytest.raises(Killed):
+            await task
+    refresher._running.clear()
+    assert (await row()).grant().refresh_token == "refresh-1"
+    assert json.loads(path.read_text())["refresh_token"] == "refresh-0"
+    again = Refresher(client)
+    await again._replay()
+    await again.stop()
+    assert json.loads(path.read_text())["refresh_token"] == "refresh-1"
+    await sync_to_async(apply_folder)(tmp_path)
+    assert (await row()).version == 2
 
 
 async def test_a_refresh_that_was_cut_off_unanswered_says_so(refresher, vendor):
