@@ -91,21 +91,29 @@ def waiting() -> list[tuple[int, CredentialEntry]]:
         return []  # the table builder reports it
     providers = Provider.objects.filter(Q(discovered_at=None) | Q(discovered_at__lt=old), enabled=True)
     for provider in providers:
-        credential = (
-            Credential.objects.filter(provider=provider, enabled=True).select_related("provider").first()
-        )
-        if credential is None:
-            continue
+        entry = _one_to_ask_with(provider, given)
+        if entry is not None:
+            found.append((provider.pk, entry))
+    return found
+
+
+MOST_LOOKED_AT = 50
+
+
+def _one_to_ask_with(provider: Provider, given: GatewayDefaults) -> CredentialEntry | None:
+    """The first credential whose answer would mean something: a login that has ended is renewed first, and
+    until then a refusal would say nothing."""
+    rows = Credential.objects.filter(provider=provider, enabled=True)
+    for credential in rows.select_related("provider", "oauth_token")[:MOST_LOOKED_AT]:
         try:
             if adapter_for(provider.adapter).in_process:
-                continue
+                return None
             entry = entry_of(credential, given)
-            if credential.kind == "oauth" and is_ended(entry):
-                continue  # it is renewed first; a refusal now would say nothing
-            found.append((provider.pk, entry))
         except (SecretsError, UnknownAdapter):
             continue  # the table builder reports it
-    return found
+        if not (credential.kind == "oauth" and is_ended(entry)):
+            return entry
+    return None
 
 
 def is_ended(entry: CredentialEntry) -> bool:

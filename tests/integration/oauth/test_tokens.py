@@ -10,7 +10,8 @@ from oauth.models import CredentialEvent, OAuthToken, TokenStatus
 from oauth.tokens import store_grant
 from providers.entries import entry_of
 from providers.models import Credential, Origin, Provider
-from routing import revision
+from routing import discovery, revision
+from tests.integration.oauth.makers import qwen_login
 
 pytestmark = pytest.mark.django_db
 
@@ -94,3 +95,11 @@ def test_the_hot_path_sees_the_access_token_and_the_account():
     assert entry.secret_expires_at == 4_000_000_000.0
     assert entry.secret_version == 1
     assert "canary" not in repr(entry)
+
+
+def test_a_list_of_models_is_asked_for_with_a_login_that_lives():
+    """The first account of a provider may have ended for good; the others are asked in its place."""
+    qwen_login(access="ended", life_s=-60, name="alice")
+    qwen_login(access="lives", life_s=3600, name="bob")
+    ((_, entry),) = discovery.waiting()
+    assert entry.secret == "lives"
