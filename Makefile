@@ -28,9 +28,9 @@ lint: $(STAMPS)/test ## Run ruff, mypy, import-linter, the migration and deploym
 
 bench: $(STAMPS)/test ## Measure beside a bare prototype, LiteLLM and Portkey (ARGS="--quick")
 	@$(BIN)/python -m tests.bench.run $(ARGS)
-	@$(BIN)/python -m tests.bench.streams
-	@$(BIN)/python -m tests.bench.tables
-	@$(BIN)/python -m tests.bench.reload
+	@status=0; for part in streams tables reload; do \
+	  $(BIN)/python -m tests.bench.$$part || status=1; \
+	done; exit $$status
 
 $(BIN)/python:
 	@for candidate in python3.13 python3.12 python3.11 python3 python; do \

@@ -83,12 +83,13 @@ class Running:
         """Wait until the processes rest, so that work left over from before is not measured."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            before = self._cpu_s()
-            threading.Event().wait(0.3)
-            if self._cpu_s() - before < 0.06:
+            before = self.cpu_s()
+            threading.Event().wait(0.15)
+            if self.cpu_s() - before < 0.03:
                 return
 
-    def _cpu_s(self) -> float:
+    def cpu_s(self) -> float:
+        """User and system time of the whole session so far."""
         ticks = 0
         for pid in self.members():
             try:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests import reload_under_load
 from tests.bench import report
-from tests.bench.run import say
+from tests.bench.load import say
 from tests.processes import running_gateways
 from tests.reload_under_load import Outcome
 

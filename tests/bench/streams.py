@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import report
+from tests.bench.load import say
 from tests.bench.processes import Running, free_port, raise_open_files, streamed_text
-from tests.bench.run import say
 from tests.bench.targets import CLIENT_KEY, TARGETS
 
 CHUNKS = 40

@@ -3,7 +3,7 @@
 Large is 200 providers, 2,000 credentials and 5,000 aliases, all enabled. Both gateways answer the same
 request for the same model. Writes the table into ``docs/performance.md``.
 
-    python -m tests.bench.tables [--seconds 5] [--no-docs]
+    python -m tests.bench.tables [--no-docs]
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import report, upstream
+from tests.bench.load import hit, look, request_body, say
 from tests.bench.processes import Running, ask, free_port, raise_open_files
-from tests.bench.run import hit, request_body, say
 from tests.bench.targets import CLIENT_KEY
 
 PROVIDERS, CREDENTIALS_EACH, ALIASES_EACH = 200, 10, 25
 DECISIONS = 20_000
 BUILDS = 7
 CONNECTIONS = 32
-ROUNDS = 3
-"""Large and small take turns, so that a machine that tires spoils neither."""
+ROUNDS = 10
+"""Of a second each. Large and small take turns, so that a machine that tires spoils neither."""
 
 
 @dataclass
@@ -139,14 +139,16 @@ def serve(folder: Path, server: str, port: int) -> Running:
     return Running(command, log=folder / "gateway.log", env=environment)
 
 
-def rates(folders: dict[str, Path], seconds: float) -> dict[tuple[str, str], float]:
-    """(server, table) -> requests per second, the best of ROUNDS."""
-    found: dict[tuple[str, str], float] = {}
+def rates(folders: dict[str, Path]) -> dict[tuple[str, str], tuple[float, float]]:
+    """(server, table) -> requests per second and the share of the small table's, medians over rounds in which
+    both had their turn."""
+    found: dict[tuple[str, str], tuple[float, float]] = {}
     headers = {"authorization": f"Bearer {CLIENT_KEY}"}
     body = request_body("small-pass", "small-pass")
     for server in ("daphne", "uvicorn"):
         ports = {name: free_port() for name in folders}
         running = {name: serve(folder, server, ports[name]) for name, folder in folders.items()}
+        seen: dict[str, list[float]] = {name: [] for name in folders}
         try:
             for name, process in running.items():
                 process.wait_ready(ports[name], "/health")
@@ -154,20 +156,21 @@ def rates(folders: dict[str, Path], seconds: float) -> dict[tuple[str, str], flo
                 if status != 200:
                     raise RuntimeError(f"{name}: {status} {answer[:300]!r}\n{process.tail()}")
                 hit(ports[name], headers, body, CONNECTIONS, 1)
-            for _ in range(ROUNDS):
-                for name, process in running.items():
-                    process.settle()
-                    counters = hit(ports[name], headers, body, CONNECTIONS, seconds)
-                    rate = counters["requests"] / (counters["duration_us"] / 1e6)
-                    found[server, name] = max(found.get((server, name), 0.0), rate)
-                    say(f"  {server} {name:6} {rate:9.1f}/s")
+            for number in range(ROUNDS):
+                for name in list(running) if number % 2 else reversed(running):
+                    one = look(running[name], ports[name], headers, body, CONNECTIONS, 1)
+                    seen[name].append(one.per_second)
         finally:
             for process in running.values():
                 process.stop()
+        for name, own in seen.items():
+            share = statistics.median(mine / its for mine, its in zip(own, seen["small"], strict=True))
+            found[server, name] = statistics.median(own), share
+            say(f"  {server} {name:6} {found[server, name][0]:9.1f}/s ({share:.0%})")
     return found
 
 
-def render(built: dict[str, Built], found: dict[tuple[str, str], float]) -> str:
+def render(built: dict[str, Built], found: dict[tuple[str, str], tuple[float, float]]) -> str:
     lines = [
         "| table | providers | credentials | aliases | build | loop stalled by a build | decision, median "
         "| p99 | Daphne req/s | uvicorn req/s |",
@@ -179,15 +182,14 @@ def render(built: dict[str, Built], found: dict[tuple[str, str], float]) -> str:
             f"{row.longest_stall_ms:.0f} ms | {row.decision_us:.1f} µs | {row.decision_p99_us:.1f} µs",
         ]
         for server in ("daphne", "uvicorn"):
-            share = found[server, name] / found[server, "small"]
-            cells.append(f"{found[server, name]:,.0f} ({share:.0%})")
+            rate, share = found[server, name]
+            cells.append(f"{rate:,.0f} ({share:.0%})")
         lines.append(" | ".join(cells) + " |")
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--seconds", type=float, default=5.0, help="length of one measurement (default 5)")
     parser.add_argument("--no-docs", action="store_true", help="print only; leave docs/performance.md alone")
     parser.add_argument("--fill", choices=["small", "large"], help=argparse.SUPPRESS)
     parser.add_argument("--upstream", type=int, default=0, help=argparse.SUPPRESS)
@@ -208,7 +210,7 @@ def main() -> None:
                 folders[size] = folder / size
                 built[size] = _in_process(size, folders[size], upstream_port)
                 say(f"  {size}: {built[size]}")
-            text = render(built, rates(folders, options.seconds))
+            text = render(built, rates(folders))
         finally:
             nginx.terminate()
             nginx.wait(timeout=10)
