@@ -148,6 +148,8 @@ class Runtime:
     def _follow(self, table: RoutingTable) -> None:
         """A new table is in force."""
         self._pages.follow(table)
+        if self._client is not None:
+            self._client.keep_only({entry.proxy_url for entry in table.credentials.values()})
         self._log_switch.follow(table.settings.logging_to_file, table.settings.logs_max_total_size_mb)
 
     def _keep(self, work: Coroutine[None, None, None], name: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -166,6 +166,12 @@ class ScriptedUpstream:
         self, url: URL, headers: tuple[tuple[str, str], ...], protocols: tuple[str, ...]
     ) -> UpstreamSocket:
         raise aiohttp.ClientOSError("no WebSocket here")
+
+    def leave(self) -> None:
+        return
+
+    def retire(self, closed: Callable[[], None]) -> None:
+        closed()
 
     async def close(self) -> None:
         return

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
@@ -113,7 +113,7 @@ class UpstreamClient:
         except BaseException:
             deadline.close()
             raise
-        return _HttpAnswer(answer, deadline, self._timeouts)
+        return _HttpAnswer(answer, transport, deadline, self._timeouts)
 
     async def connect(
         self, request: UpstreamRequest, *, protocols: tuple[str, ...] = (), proxy_url: str = ""
@@ -160,6 +160,10 @@ class UpstreamClient:
             yield piece
             deadline.extend(self._timeouts.first_byte_s)
 
+    def keep_only(self, proxy_urls: Collection[str]) -> None:
+        """Let go of the pools of proxies that the configuration no longer names."""
+        self._pools.keep_only(proxy_urls)
+
     async def close(self) -> None:
         await self._pools.close()
 
@@ -167,14 +171,15 @@ class UpstreamClient:
 class _HttpAnswer:
     """An ``UpstreamResponse`` over a real connection."""
 
-    __slots__ = ("_answer", "_deadline", "_timeouts", "headers", "status")
+    __slots__ = ("_answer", "_deadline", "_timeouts", "_way", "headers", "status")
 
-    def __init__(self, answer: Answer, deadline: Deadline, timeouts: Timeouts) -> None:
+    def __init__(self, answer: Answer, way: WayOut, deadline: Deadline, timeouts: Timeouts) -> None:
         self.status = answer.status
         self.headers = {
             name.lower().decode("latin-1"): value.decode("latin-1") for name, value in answer.raw_headers
         }
         self._answer = answer
+        self._way: WayOut | None = way
         self._deadline = deadline
         self._timeouts = timeouts
 
@@ -210,9 +215,14 @@ class _HttpAnswer:
 
     async def close(self) -> None:
         self._deadline.close()
-        if not self._answer.closed:
-            self._answer.release()
-            await self._answer.wait_for_close()
+        way, self._way = self._way, None
+        try:
+            if not self._answer.closed:
+                self._answer.release()
+                await self._answer.wait_for_close()
+        finally:
+            if way is not None:
+                way.leave()
 
 
 class _Address(NamedTuple):

@@ -11,6 +11,7 @@ import ipaddress
 import socket
 import ssl
 import urllib.request
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -96,10 +97,13 @@ def trust() -> ssl.SSLContext:
 
 
 class Pools:
-    """The transports of one event loop, made on first use. ``close`` closes them all."""
+    """The transports of one event loop, made on first use. ``keep_only`` closes those of proxies that are no
+    longer configured, ``close`` all."""
 
     def __init__(self) -> None:
         self._transports: dict[str, WayOut] = {}
+        self._retired: set[WayOut] = set()
+        """Those whose last answers are still under way."""
         self._environment: dict[tuple[str, str], str] = {}
         self._ssl = trust()
 
@@ -150,7 +154,16 @@ class Pools:
             max_field_size=MAX_HEADER_BYTES,
         )
 
+    def keep_only(self, proxy_urls: Collection[str]) -> None:
+        """The configuration names these proxies and no other. What is under way through another is answered
+        to its end; then its connections are closed."""
+        kept = {"", *proxy_urls, *self._environment.values()}
+        for proxy in [proxy for proxy in self._transports if proxy not in kept]:
+            transport = self._transports.pop(proxy)
+            self._retired.add(transport)
+            transport.retire(functools.partial(self._retired.discard, transport))
+
     async def close(self) -> None:
         transports, self._transports = self._transports, {}
-        for transport in transports.values():
+        for transport in (*transports.values(), *self._retired):
             await transport.close()

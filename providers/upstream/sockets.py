@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import aiohttp
 
@@ -26,10 +26,13 @@ class HandshakeRefused(UpstreamError):
 
 
 class UpstreamSocket:
-    """One open WebSocket. ``close`` it always."""
+    """One open WebSocket. ``close`` it always; ``closed`` is called when that is done, once."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    def __init__(
+        self, socket: aiohttp.ClientWebSocketResponse, closed: Callable[[], None] = lambda: None
+    ) -> None:
         self._socket = socket
+        self._closed: Callable[[], None] | None = closed
         self.protocol = socket.protocol
 
     async def send(self, message: str | bytes) -> None:
@@ -52,4 +55,9 @@ class UpstreamSocket:
         return self._socket.close_code or ABNORMAL
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        await self._socket.close(code=code, message=reason.encode()[:123])
+        closed, self._closed = self._closed, None
+        try:
+            await self._socket.close(code=code, message=reason.encode()[:123])
+        finally:
+            if closed is not None:
+                closed()

@@ -7,10 +7,11 @@ table that maps them.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import functools
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextvars import ContextVar
 from typing import Protocol
 
@@ -63,12 +64,18 @@ class WayOut(Protocol):
         body: bytes | AsyncIterator[bytes] | None,
         connect_s: float,
     ) -> Answer:
-        """Send a request. Raises aiohttp's own errors."""
+        """Send a request; ``leave`` once its answer is closed. Raises aiohttp's own errors."""
+
+    def leave(self) -> None:
+        """An answer of ``send`` is closed."""
 
     async def connect(
         self, url: URL, headers: tuple[tuple[str, str], ...], protocols: tuple[str, ...]
     ) -> UpstreamSocket:
         """Open a WebSocket. Raises aiohttp's own errors."""
+
+    def retire(self, closed: Callable[[], None]) -> None:
+        """Nobody new will come: close as soon as the last answer is, and call ``closed``."""
 
     async def close(self) -> None: ...
 
@@ -103,6 +110,11 @@ class Transport:
 
     def __init__(self, session: aiohttp.ClientSession, proxy: str = "") -> None:
         self._session = session
+        self._users = 0
+        """Requests, answers and WebSockets under way."""
+        self._closed: Callable[[], None] | None = None
+        """To be called when it is closed; set once it is retired."""
+        self._closing: asyncio.Task[None] | None = None
         self._proxy: URL | None = None
         self._proxy_headers: CIMultiDict[str] | None = None
         if proxy:
@@ -126,8 +138,10 @@ class Transport:
             sent.update(self._proxy_headers)
         way = _Way()
         _WAY.set(way)
+        self._users += 1
+        is_answered = False
         try:
-            return await self._session.request(
+            answer: Answer = await self._session.request(
                 method,
                 url,
                 headers=sent,
@@ -137,26 +151,50 @@ class Transport:
                 proxy=self._proxy,
                 proxy_headers=self._proxy_headers,
             )
+            is_answered = True
+            return answer
         except aiohttp.ServerDisconnectedError as error:
             if way.is_new:
                 raise DroppedWhileNew(error.message) from error
             raise
         except UnicodeEncodeError as error:
             raise UpstreamUnreachable("a header of the request cannot be sent") from error
+        finally:
+            if not is_answered:
+                self.leave()
+
+    def leave(self) -> None:
+        self._users -= 1
+        self._close_if_done()
+
+    def retire(self, closed: Callable[[], None]) -> None:
+        self._closed = closed
+        self._close_if_done()
+
+    def _close_if_done(self) -> None:
+        if self._closed is not None and not self._users and self._closing is None:
+            closed = self._closed
+            self._closing = asyncio.get_running_loop().create_task(self.close(), name="close-pool")
+            self._closing.add_done_callback(lambda _: closed())
 
     async def connect(
         self, url: URL, headers: tuple[tuple[str, str], ...], protocols: tuple[str, ...]
     ) -> UpstreamSocket:
-        opened = await self._session.ws_connect(
-            url,
-            headers=CIMultiDict(headers),
-            protocols=protocols,
-            proxy=self._proxy,
-            proxy_headers=self._proxy_headers,
-            max_msg_size=MAX_MESSAGE_BYTES,
-            heartbeat=HEARTBEAT_S,
-        )
-        return UpstreamSocket(opened)
+        self._users += 1
+        try:
+            opened = await self._session.ws_connect(
+                url,
+                headers=CIMultiDict(headers),
+                protocols=protocols,
+                proxy=self._proxy,
+                proxy_headers=self._proxy_headers,
+                max_msg_size=MAX_MESSAGE_BYTES,
+                heartbeat=HEARTBEAT_S,
+            )
+        except BaseException:
+            self.leave()
+            raise
+        return UpstreamSocket(opened, self.leave)
 
     async def close(self) -> None:
         await self._session.close()

@@ -22,8 +22,8 @@ JSON = (b"content-type", b"application/json")
 
 
 def client_headers(scope: Scope) -> dict[str, str]:
-    """The request's headers, lower-case names; the last value of a repeated one."""
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    """The request's headers, lower-case names; the first value of a repeated one."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
 
 
 async def send_whole(send: Send, status: int, headers: Headers, body: bytes) -> None:

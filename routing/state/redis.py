@@ -17,7 +17,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 import msgspec
@@ -67,6 +67,7 @@ REMEMBERED_S = 3600.0
 MOST_CHANGES = 10_000
 """Held back while one batch is under way; more than this means that Redis does not keep up."""
 SCAN_BATCH = 500
+CANCELLED_EVERY_S = 0.1
 MOST_CONNECTIONS = 8
 """One listens, one speaks; the others ask for limits, some 7,000 a second each."""
 
@@ -88,6 +89,7 @@ class RedisState(MemoryState):
         self._collects = False
         """Whether changes are kept to be told: from the moment that Redis is read."""
         self._has_told = False
+        self._is_stopping = False
         self._failed = asyncio.Event()
         self._outbox = Outbox()
         self._known_turns: dict[str, int] = {}
@@ -116,15 +118,18 @@ class RedisState(MemoryState):
         )
         self._client = redis.asyncio.Redis.from_pool(pool)
         began = asyncio.Event()
+        self._is_stopping = False
         self._task = asyncio.get_running_loop().create_task(self._share(began), name="redis-state")
         await began.wait()
 
     async def stop(self) -> None:
         """Tell what is left, give all places back, and close."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        task, self._task = self._task, None
+        # The library now and then loses a cancellation that meets a call: so the tasks look for themselves.
+        self._is_stopping = True
+        while task is not None and not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=CANCELLED_EVERY_S)
         if self._client is None:
             return
         if self._is_up:
@@ -138,7 +143,7 @@ class RedisState(MemoryState):
 
     async def _share(self, began: asyncio.Event) -> None:
         tries = 0
-        while True:
+        while not self._is_stopping:
             try:
                 await self._session(began)
             except* TROUBLE as group:
@@ -161,8 +166,16 @@ class RedisState(MemoryState):
             self._came_up()
             began.set()
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._listen(channel))
-                tasks.create_task(self._speak())
+                tasks.create_task(self._to_its_end(self._listen(channel)))
+                tasks.create_task(self._to_its_end(self._speak()))
+
+    async def _to_its_end(self, half: Coroutine[Any, Any, None]) -> None:
+        """When one half of a session ends, so does the other, though it should miss its cancellation."""
+        try:
+            await half
+        finally:
+            self._failed.set()
+            self._news.set()
 
     def _came_up(self) -> None:
         self._is_up = True
@@ -270,7 +283,7 @@ class RedisState(MemoryState):
 
     async def _speak(self) -> None:
         renewed = time.monotonic()
-        while True:
+        while not self._is_stopping:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ASK_EVERY_S):
                     await self._news.wait()
@@ -351,8 +364,8 @@ class RedisState(MemoryState):
     # --- listen: what changed elsewhere -------------------------------------------------------
 
     async def _listen(self, channel: Any) -> None:
-        while True:
-            message = await channel.get_message(ignore_subscribe_messages=True, timeout=None)
+        while not (self._is_stopping or self._failed.is_set()):
+            message = await channel.get_message(ignore_subscribe_messages=True, timeout=ASK_EVERY_S)
             if message is not None and message["type"] == "message":
                 self._hear(message["data"])
 

@@ -64,6 +64,27 @@ def resting(state, credential=1, model="gpt"):
     return state.cooldown(credential, model, time.time())
 
 
+# --- start and stop ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("has_news", [False, True])
+async def test_it_stops_at_whatever_moment_it_is_told_to(server, has_news):
+    """The library loses a cancellation that meets its own timeouts: nothing may wait for one for ever."""
+    for steps in range(16):
+        state = RedisState(server.url)
+        if has_news:
+            await state.start()
+            state.turn("m")
+        starting = asyncio.create_task(state.start()) if not has_news else None
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(3):
+            await state.stop()
+        if starting is not None:
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+
+
 # --- what is shared ---------------------------------------------------------------------------
 
 

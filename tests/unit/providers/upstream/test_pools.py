@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 
 import pytest
@@ -66,6 +67,46 @@ async def test_a_way_out_keeps_its_connection_for_the_next_request(client):
         for _ in range(3):
             await fetch(client, f"http://127.0.0.1:{port}/", f"socks5://127.0.0.1:{proxy_port}")
         assert (proxy.connections, origin.connections, len(origin.heads)) == (1, 1, 3)
+
+
+async def until_closed(connections):
+    async with asyncio.timeout(2):
+        while connections:
+            await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("kind", ["http", "socks5"])
+async def test_a_pool_whose_proxy_is_configured_no_more_is_closed_when_its_last_answer_is_through(
+    client, kind
+):
+    open_ones = set()
+
+    def counted(serve):
+        async def served(reader, writer):
+            open_ones.add(writer)
+            try:
+                await serve(reader, writer)
+            finally:
+                open_ones.discard(writer)
+
+        return served
+
+    origin, proxy = Origin(), HttpProxy() if kind == "http" else SocksProxy()
+    async with listening(origin.serve) as port, listening(counted(proxy.serve)) as proxy_port:
+        way, url = f"{kind}://127.0.0.1:{proxy_port}", f"http://127.0.0.1:{port}/"
+        request = UpstreamRequest(method="POST", url=url, headers=(), body=b"{}")
+        answer = await client.open(request, proxy_url=way)
+        client.keep_only({way, "direct"})
+        assert await fetch(client, url, way) == (200, b"origin")
+        client.keep_only({"direct"})
+        await asyncio.sleep(0.01)
+        assert len(open_ones) == 1  # an answer is under way
+        assert await answer.read() == b"origin"
+        await answer.close()
+        await until_closed(open_ones)
+        assert await fetch(client, url, way) == (200, b"origin")  # configured again: a new pool
+        client.keep_only(())
+        await until_closed(open_ones)
 
 
 @pytest.mark.parametrize("kind", ["http", "socks5", "socks5h"])
