@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import msgspec
 
 from oauth.flows.base import HttpAnswer, HttpCall
+from providers.masking import masked
 
 SHORTEST_SECRET = 8
 TELLING = re.compile(r"token|secret|code|cookie|assertion|key|verifier|password|authorization", re.IGNORECASE)
 """Names under which a secret may stand, in a form, an object, a query or a header."""
 PLAIN = frozenset({"error_code", "status_code", "code_challenge_method", "token_type", "subject_token_type"})
-MASK = "[redacted]"
 
 
 class Secrets:
@@ -43,12 +43,12 @@ class Secrets:
 
     def without(self, text: str) -> str:
         for secret in sorted(self._known, key=len, reverse=True):
-            text = text.replace(secret, MASK)
+            text = masked(text, secret)
         return text
 
     def _add(self, value: str) -> None:
         if len(value) >= SHORTEST_SECRET:
-            self._known.add(value)
+            self._known |= {value, quote(value, safe="")}  # a form is quoted as it was sent, too
 
 
 def _fields(body: bytes) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ from providers.adapters.addresses import check_base_url
 from providers.adapters.base import Adapter, Call, CatalogueModel, Operation, UpstreamRequest
 from providers.adapters.registry import adapter_for
 from providers.errors import UpstreamError, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
+from providers.masking import masked
 from providers.upstream.client import UpstreamClient
 from providers.upstream.timeouts import Timeouts
 from providers.values import CredentialEntry, Format, Refusal, RefusalKind
@@ -276,5 +277,5 @@ def _without_secrets(message: str, entry: CredentialEntry) -> str:
     secrets = (entry.secret, proxy_login, *(value for _, value in entry.headers))
     for secret in secrets:
         if len(secret) >= _SHORTEST_SECRET:
-            message = message.replace(secret, "[secret]")
+            message = masked(message, secret, "[secret]")
     return message if len(message) <= _MESSAGE_LIMIT else message[: _MESSAGE_LIMIT - 1] + "…"

@@ -12,6 +12,7 @@ import msgspec
 from providers.adapters.base import Adapter, Call, Unwrapper, UpstreamRequest
 from providers.adapters.registry import adapter_for
 from providers.errors import UpstreamProtocolError, UpstreamRefused, UpstreamUnreachable
+from providers.masking import masked
 from providers.translation.accumulate import Accumulator
 from providers.translation.codec import AnswerContext, Encoded, FrameReader
 from providers.translation.model import (
@@ -182,7 +183,7 @@ class Attempt:
         message = refusal.message
         for secret in secrets:
             if len(secret) >= SHORTEST_SECRET:
-                message = message.replace(secret, "[redacted]")
+                message = masked(message, secret)
         return refusal if message == refusal.message else msgspec.structs.replace(refusal, message=message)
 
     def _body_to_pass(self, refusal: Refusal, body: bytes) -> bytes | None:

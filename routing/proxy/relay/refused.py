@@ -6,6 +6,7 @@ import msgspec
 
 from providers.adapters.base import Adapter
 from providers.errors import UpstreamRefused
+from providers.masking import masked
 from providers.upstream.client import UpstreamResponse
 from providers.values import CredentialEntry, Refusal, RefusalKind
 from routing.core.cooldown import STOPPING
@@ -31,7 +32,7 @@ def classified(
     message = refusal.message
     for secret in (credential.secret, *(value for _, value in credential.headers)):
         if len(secret) >= SHORTEST_SECRET:
-            message = message.replace(secret, "[redacted]")
+            message = masked(message, secret)
     return refusal if message == refusal.message else msgspec.structs.replace(refusal, message=message)
 
 

@@ -35,6 +35,14 @@ def test_what_was_received_too_but_not_the_words_of_an_error():
     assert secrets.without(f"{CANARY} invalid_grant") == "[redacted] invalid_grant"
 
 
+def test_as_it_was_sent_and_cut_off_too():
+    secrets = Secrets()
+    token = "1//0" + "canary/" * 100
+    secrets.add_call(wire.form_post("https://v.example", {"refresh_token": token}))
+    assert "canary" not in secrets.without(f"refresh_token=1%2F%2F0{'canary%2F' * 100}&x=y")
+    assert "canary" not in secrets.without(wire.safe(f"The token {token} is not valid."))
+
+
 def test_bodies_that_are_nothing_spoil_nothing():
     secrets = Secrets()
     for body in (b"", b"\xff\xfe", b"[" * 5000, b"=&=&", b"null"):
