@@ -11,6 +11,7 @@ from typing import Protocol
 
 import msgspec
 
+from providers.errors import UpstreamProtocolError
 from providers.translation.codec import Capabilities, MalformedRequest
 from providers.translation.cut import behind, is_whole
 from providers.translation.model import ErrorInfo, Json, ReasoningConfig, Usage
@@ -28,6 +29,8 @@ BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 LONGEST_LOOK = 1024 * 1024
 KEPT_LOOK = 64 * 1024
 """Bytes of an unfinished event kept for looking at, when nothing is edited."""
+LONGEST_EVENT = 64 * 1024 * 1024
+"""Bytes of an event that waits for its end; inline images need tens of MB."""
 
 
 class UrlParts(msgspec.Struct, frozen=True, kw_only=True):
@@ -221,6 +224,56 @@ def payload_of(event: bytes) -> bytes:
     return b"\n".join(lines)
 
 
+class Pending:
+    """The beginning of an event whose end has not come, in the pieces in which it came: joining it again with
+    each of them would cost the square of an inline image."""
+
+    __slots__ = ("_end", "_pieces", "is_torn", "size")
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._end = b""
+        self.size = 0
+        self.is_torn = False
+        """Only the end of it is kept."""
+
+    def add(self, chunk: bytes) -> bytes:
+        """The whole events that there are now; b"" when none. Raises UpstreamProtocolError for an event
+        without end."""
+        if not self._pieces:
+            cut = end_of_events(chunk)
+            if cut == len(chunk):
+                return chunk
+            self._keep(chunk[cut:] if cut else chunk)
+            return chunk[:cut]
+        cut = end_of_events(self._end + chunk)
+        if cut == 0:
+            self._keep(chunk)
+            return b""
+        cut += self.size - len(self._end)
+        data = b"".join((*self._pieces, chunk))
+        self._pieces, self._end, self.size, self.is_torn = [], b"", 0, False
+        if cut != len(data):
+            self._keep(data[cut:])
+        return data[:cut]
+
+    def _keep(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+        self.size += len(piece)
+        self._end = piece[-3:] if len(piece) > 2 else (self._end + piece)[-3:]
+        if self.size > LONGEST_EVENT:
+            raise UpstreamProtocolError(f"the upstream sent an event of more than {LONGEST_EVENT} bytes")
+
+    def bytes(self) -> bytes:
+        return b"".join(self._pieces)
+
+    def shorten(self) -> None:
+        """Forget the head of a very long one: nothing to be seen stands there."""
+        if self.size > LONGEST_LOOK:
+            self._pieces = [self.bytes()[-KEPT_LOOK:]]
+            self.size, self.is_torn = KEPT_LOOK, True
+
+
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 
 
@@ -239,27 +292,20 @@ class EventWatch:
         self.is_done = False
         self.has_failed = False
         self._edits = edits
-        self._tail = b""
-        self._is_torn = False
-        """Of the unfinished event, ``_tail`` is only the end."""
+        self._pending = Pending()
 
     def feed(self, chunk: bytes) -> bytes:
-        data = self._tail + chunk if self._tail else chunk
-        cut = end_of_events(data)
-        if cut == 0:
-            self._tail = data
+        events = self._pending.add(chunk)
+        if not events:
             if self._edits:
                 return b""
-            if len(data) > LONGEST_LOOK:  # an inline image: nothing to be seen stands in its head
-                self._tail, self._is_torn = data[-KEPT_LOOK:], True
+            self._pending.shorten()
             return chunk
-        self._tail, self._is_torn = data[cut:], False
-        events = data[:cut] if cut != len(data) else data
         self.look(events)
         return self._edited(events) if self._edits else chunk
 
     def flush(self) -> bytes:
-        rest = self._tail
+        rest = self._pending.bytes()
         if not is_whole(rest):
             self.is_complete = False
             return b""
@@ -267,16 +313,16 @@ class EventWatch:
             self.look(rest)
         if not self._edits:
             return b""
-        self._tail = b""
+        self._pending = Pending()
         return self._edited(rest)
 
     def failure(self, info: ErrorInfo) -> bytes:
         return behind(
-            b"" if self._edits else self._tail,
+            b"" if self._edits else self._pending.bytes(),
             self.error_object(info),
             self.error_name,
             apart=self.harmless,
-            is_torn=self._is_torn,
+            is_torn=self._pending.is_torn,
         )
 
     error_name: str | None = None

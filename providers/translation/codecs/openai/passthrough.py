@@ -20,11 +20,10 @@ from providers.translation.passthrough import (
     EVENT_STREAM,
     FIELDS,
     KEPT_LOOK,
-    LONGEST_LOOK,
     Headers,
     ParsedBody,
+    Pending,
     UrlParts,
-    end_of_events,
     first_payload,
     raw_json,
     read_field,
@@ -169,8 +168,8 @@ def _usage(value: Json) -> Usage | None:
 class Watch:
     """Watches one passing stream; see ``StreamWatch``.
 
-    With nothing to edit, chunks pass as they come. ``strips_usage`` and ``model`` need whole events, so
-    then a partial event waits for its rest.
+    Chunks pass as they come, as far as nothing in them may have to be edited: with ``strips_usage`` an event
+    waits until it shows a choice, with ``model`` until it is whole.
     """
 
     content_type = EVENT_STREAM
@@ -182,60 +181,57 @@ class Watch:
         self.has_failed = False
         self._strips_usage = strips_usage
         self._model = model
-        self._tail = b""
-        self._is_torn = False
-        self._held = b""
-        """The end of ``_tail`` that was not forwarded."""
+        self._pending = Pending()
+        self._sent = 0
+        """Bytes of the pending event that the client has."""
         self._edits = strips_usage or model is not None
 
     def feed(self, chunk: bytes) -> bytes:
-        data = self._tail + chunk if self._tail else chunk
-        cut = end_of_events(data)
-        if cut == 0:
-            self._tail = data
-            if self._edits:
-                return b""
-            if len(data) > LONGEST_LOOK:  # an inline image: no usage stands in its head
-                self._tail, self._is_torn = data[-KEPT_LOOK:], True
-            return self._without_begun_end(chunk)
-        self._tail, self._is_torn = data[cut:], False
-        events = data[:cut] if cut != len(data) else data
+        pending = self._pending
+        events = pending.add(chunk)
+        if not events:
+            return self._begun(chunk)
+        sent, self._sent = self._sent, 0
         if self._edits:
-            return self._edited(events)
-        self._look(events)
-        return self._without_begun_end(chunk) if self._tail or self._held else chunk
+            events = self._edited(events)
+        else:
+            self._look(events)
+        if sent:
+            events = events[sent:]
+        return events + self._begun(chunk) if pending.size else events
 
-    def _without_begun_end(self, chunk: bytes) -> bytes:
-        """``chunk``, and what was held, less the beginning of ``[DONE]``: were the rest of it lost, nothing
-        could be put behind it that a client can read."""
-        out, tail = self._held + chunk, self._tail
-        if not tail.startswith(BEGUN_END):
-            self._held = b""
-            return out
-        self._held = out[-len(tail) :]
-        return out[: -len(tail)]
+    def _begun(self, chunk: bytes) -> bytes:
+        """What of an unfinished event, which ends with ``chunk``, can go out: nothing that may yet have to be
+        taken out or edited, and no part of ``[DONE]``, behind which nothing fits that a client can read."""
+        pending = self._pending
+        if self._sent:
+            out = chunk
+        elif self._model is not None or pending.size > KEPT_LOOK:
+            return b""
+        else:
+            out = pending.bytes()
+            if out.startswith(BEGUN_END) or (self._strips_usage and not _has_choice(out)):
+                return b""
+        pending.shorten()
+        self._sent = pending.size
+        return out
 
     def flush(self) -> bytes:
         """The pending event at the end; some servers omit the last blank line, or ``[DONE]``."""
-        rest = self._tail
+        rest = self._pending.bytes()
         if not is_whole(rest):
             self.is_complete = False
             return b""
-        if self._edits:
-            held, self._tail = self._edited(rest), b""
-        else:
-            self._look(rest)
-            held = self._held
+        held = self._edited(rest)[self._sent :]
+        self._sent = len(rest)
         if self.is_done:
             return held
         gap = b"\n\n" if rest.strip() and not held.endswith(b"\n\n") else b""
-        if self.is_complete:
-            return held + gap + b"data: [DONE]\n\n"
-        return held + gap if held else b""
+        return held + gap + b"data: [DONE]\n\n" if self.is_complete else held
 
     def failure(self, info: ErrorInfo) -> bytes:
-        tail = b"" if self._edits else self._tail.removesuffix(self._held)
-        return behind(tail, encode_error(info), is_torn=self._is_torn)
+        pending = self._pending
+        return behind(pending.bytes()[: self._sent], encode_error(info), is_torn=pending.is_torn)
 
     def _look(self, events: bytes) -> tuple[int, int] | None:
         """Find the usage and the end in whole events, with as few scans as will do.
@@ -245,7 +241,7 @@ class Watch:
         # rfind, because CPython searches backwards several times faster than forwards (3.11: 1.4 against
         # 6 us in 16 KiB of chunks).
         span = self._find_usage(events)
-        if events.startswith(ERRORS):  # only at the head: one look per chunk is all that this is worth
+        if events.rfind(b'{"error":') >= 0 and _tells_error(events):
             self.is_done = self.has_failed = True
         if events.rfind(b"[DONE]") >= 0 and _is_terminated(events):
             self.is_complete = self.is_done = True
@@ -297,11 +293,24 @@ class Watch:
 
 BEGUN_END = (b"data: [", b"data:[")
 
-ERRORS = (b'data: {"error":', b'data:{"error":')
-"""How an event begins in which the upstream tells of its failure."""
-
 FINISHED = (b'"finish_reason":"', b'"finish_reason": "')
 """A finish reason that is a string and not null, in the two spellings of JSON that are in use."""
+
+
+def _tells_error(events: bytes) -> bool:
+    """Whether an event begins with the upstream's failure; inside JSON text the quotes are escaped."""
+    at = events.rfind(b'{"error":')
+    while at >= 0:
+        line = events[max(events.rfind(b"\n", 0, at), events.rfind(b"\r", 0, at)) + 1 : at]
+        if line.rstrip() == b"data:":
+            return True
+        at = events.rfind(b'{"error":', 0, at)
+    return False
+
+
+def _has_choice(begun: bytes) -> bool:
+    """Whether an event cannot be the usage chunk, whose list of choices is empty."""
+    return b'"choices":[{' in begun or b'"choices": [{' in begun
 
 
 def _names_finish(events: bytes, form: bytes) -> bool:

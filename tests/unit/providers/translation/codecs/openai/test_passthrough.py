@@ -7,6 +7,7 @@ import json
 import pytest
 
 from providers.errors import UpstreamProtocolError
+from providers.translation import passthrough as passing
 from providers.translation.codec import Capabilities, MalformedRequest
 from providers.translation.codecs.openai import passthrough
 from providers.translation.codecs.openai.passthrough import Watch
@@ -138,7 +139,34 @@ def test_an_unfinished_event_of_megabytes_is_passed_on_and_not_kept_whole():
     big = event(choices=choice("x" * 3_000_000))
     pieces = [big[at : at + 65536] for at in range(0, len(big), 65536)]
     assert b"".join(map(watch.feed, pieces)) == big
-    assert len(watch._tail) <= LONGEST_LOOK
+    assert watch._pending.size <= LONGEST_LOOK
+
+
+def test_half_an_event_passes_once_it_cannot_be_the_usage_chunk():
+    watch = Watch(strips_usage=True)
+    said = event(choices=choice("Hello"))
+    head = said[: said.index(b"Hel") + 3]
+    assert watch.feed(head[:20]) == b""
+    assert watch.feed(head[20:]) == head
+    assert watch.feed(said[len(head) :] + USED) == said[len(head) :]
+    assert watch.usage is not None
+
+
+def test_an_upstreams_error_is_seen_behind_other_events():
+    watch = Watch()
+    quoted = event(choices=choice('data: {"error":1}'))
+    watch.feed(quoted)
+    assert not watch.has_failed
+    watch.feed(quoted + b'data: {"error":{"message":"x"}}\n\n')
+    assert (watch.is_done, watch.has_failed) == (True, True)
+
+
+def test_an_event_without_end_is_refused(monkeypatch):
+    monkeypatch.setattr(passing, "LONGEST_EVENT", 100_000)
+    watch = Watch(model="m")
+    watch.feed(b"data: {")
+    with pytest.raises(UpstreamProtocolError, match="more than 100000 bytes"):
+        watch.feed(b"x" * 100_000)
     assert fed(watch, END + USED + DONE).endswith(DONE)
     assert watch.usage is not None
 
