@@ -12,6 +12,7 @@ import msgspec
 from providers.errors import UpstreamProtocolError
 from providers.translation.codec import Capabilities
 from providers.translation.codecs.openai.errors import encode_error
+from providers.translation.codecs.openai.model_edit import ModelEdit
 from providers.translation.codecs.openai.outcome import decode_usage
 from providers.translation.cut import behind, is_whole
 from providers.translation.model import ErrorInfo, Json, ReasoningConfig, Usage
@@ -30,7 +31,6 @@ from providers.translation.passthrough import (
     read_fields,
     read_model,
     read_stream,
-    split_events,
 )
 from providers.values import Format
 
@@ -180,7 +180,7 @@ class Watch:
         self.is_done = False
         self.has_failed = False
         self._strips_usage = strips_usage
-        self._model = model
+        self._model = None if model is None else ModelEdit(model)
         self._pending = Pending()
         self._sent = 0
         """Bytes of the pending event that the client has."""
@@ -268,27 +268,9 @@ class Watch:
 
     def _edited(self, events: bytes) -> bytes:
         span = self._look(events)
-        if self._model is not None:
-            return b"".join(self._event(event) for event in split_events(events))
         if self._strips_usage and span is not None:
-            return _without_usage_event(events, *span)
-        return events
-
-    def _event(self, event: bytes) -> bytes:
-        """One whole event with the model's name replaced, or nothing for a usage chunk to be hidden."""
-        head, found, payload = event.partition(b"data:")
-        if not found or b"[DONE]" in payload[:16]:
-            return event
-        try:
-            fields = FIELDS.decode(payload)
-        except BAD_JSON:
-            return event
-        if self._strips_usage and _is_usage_only(fields):
-            return b""
-        if self._model is None or "model" not in fields:
-            return event
-        fields["model"] = raw_json(self._model)
-        return head + b"data: " + msgspec.json.encode(fields) + b"\n\n"
+            events = _without_usage_event(events, *span)
+        return events if self._model is None else self._model.edited(events)
 
 
 BEGUN_END = (b"data: [", b"data:[")
