@@ -18,6 +18,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from management_api import switching
 from management_api.auth_dir import records
 from management_api.auth_dir.records import Record, Refused
 from management_api.errors import ManagementError
@@ -218,7 +219,9 @@ def _model(model: dict[str, Any]) -> dict[str, Any]:
 class AuthFileStatus(ManagementView):
     session_permissions = ("providers.change_credential", "oauth.connect_account")
 
-    @extend_schema(operation_id="auth_file_status", summary="Switch a login off or on", **_JSON)
+    @extend_schema(
+        operation_id="auth_file_status", summary="Switch a login, or a key of config.yaml, off or on", **_JSON
+    )
     def patch(self, request: Request) -> Response:
         body = json_object(request)
         name, disabled = body.get("name"), body.get("disabled")
@@ -226,7 +229,13 @@ class AuthFileStatus(ManagementView):
             raise ManagementError(400, "name is required")
         if not isinstance(disabled, bool):
             raise ManagementError(400, "disabled is required")
-        record = existing(name, _text(body, "auth_index"))
+        index = _text(body, "auth_index")
+        record = records.find(name, index)
+        if record is None and (key := switching.find_key(index or name)) is not None:
+            switching.exclude_key(key, disabled=disabled)
+            via = {"via": "config:excluded-models", "excluded_pattern": switching.EVERY_MODEL}
+            return Response({"status": "ok", "disabled": disabled, **via})
+        record = record or existing(name, index)
         told(lambda: records.edit(record, lambda content: content.update(disabled=disabled)))
         return Response({"status": "ok", "disabled": disabled})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -141,3 +142,31 @@ def test_a_file_that_cannot_be_saved_is_told(put, file):
     answer = put("acme", {"enabled": False})
     assert answer.status_code == 500
     assert answer.json()["error"].startswith("failed to save config")
+
+
+def test_one_key_of_the_file_is_switched_by_excluding_every_model(put, file):
+    def patch(**body):
+        headers = {"Authorization": f"Bearer {KEY}"}
+        return Client().patch(
+            "/v0/management/auth-files/status",
+            data=json.dumps(body),
+            content_type="application/json",
+            headers=headers,
+        )
+
+    index = hashlib.sha256(b"claude-api-key:https://api.anthropic.com+sk-ant-two").hexdigest()[:16]
+    answer = patch(name="claude", auth_index=index, disabled=True)
+    assert answer.json() == {
+        "status": "ok",
+        "disabled": True,
+        "via": "config:excluded-models",
+        "excluded_pattern": "*",
+    }
+    text = file.read_text()
+    assert "# spare" in text
+    assert text.count("excluded-models") == 1
+    offers = table.build().models["claude-opus-4-6"].offers
+    assert [offer.credential.secret for offer in offers] == ["sk-ant-one"]
+    assert patch(name="claude-api-key[1]", disabled=False).json()["disabled"] is False
+    assert "excluded-models" not in file.read_text()
+    assert patch(name="claude", auth_index="0" * 16, disabled=True).status_code == 404
