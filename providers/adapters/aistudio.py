@@ -32,6 +32,7 @@ class AIStudio(Gemini):
     default_mappings = ()
     needs_key = False
     needs_login = True
+    has_interactions = False
     owned_by = "aistudio"
     catalogue = AISTUDIO_CATALOGUE
 

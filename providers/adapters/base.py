@@ -189,6 +189,10 @@ class Adapter:
         or what it is to do later (``background``)."""
         return True
 
+    def searches(self, credential: CredentialEntry) -> bool:
+        """Whether it answers Codex's ``/alpha/search`` beside its ``/responses``."""
+        return False
+
     def other_format(self, call: Call, refusal: Refusal) -> Format | None:
         """The format in which ``call`` may succeed after ``refusal`` said that its own does not serve the
         model; None where none would help."""

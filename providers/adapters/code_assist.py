@@ -27,6 +27,7 @@ class CodeAssist(Gemini):
     features = Features(vision=True, multimodal=True, code_generation=True, max_tokens=1_000_000)
     default_mappings = ()
     needs_login = True
+    has_embeddings = has_interactions = False
 
     def request(self, call: Call) -> UpstreamRequest:
         return self._request_at(self.base_of(call.credential), call)

@@ -58,6 +58,9 @@ class Codex(OpenAICompatible):
     def keeps_state(self, credential: CredentialEntry) -> bool:
         return not credential.channel
 
+    def searches(self, credential: CredentialEntry) -> bool:
+        return bool(credential.channel or credential.options.get("alpha-search"))
+
     def request(self, call: Call) -> UpstreamRequest:
         credential = call.credential
         if not credential.channel:

@@ -7,7 +7,7 @@ google/rpc/error_details.proto for RetryInfo, QuotaFailure and ErrorInfo.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
 import msgspec
@@ -45,6 +45,9 @@ class Gemini(Adapter):
     features = Features(vision=True, multimodal=True, code_generation=False, max_tokens=1_000_000)
     default_mappings: tuple[tuple[str, str], ...] = GEMINI_MAPPINGS
     catalogue = GEMINI_CATALOGUE
+    has_embeddings = True
+    has_interactions = True
+    """Whether Google's other endpoints are where ``:generateContent`` is."""
 
     def request(self, call: Call) -> UpstreamRequest:
         action = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
@@ -111,6 +114,17 @@ class Gemini(Adapter):
             if re.search(pattern, model):
                 return abilities
         return Capabilities()
+
+    def signed(
+        self, credential: CredentialEntry, own: tuple[tuple[str, str], ...], client: Mapping[str, str]
+    ) -> tuple[tuple[str, str], ...]:
+        """The headers of a call beside generation: ``own`` ones, the key, and the custom ones."""
+        return merge_headers(
+            {"accept": "application/json"},
+            self._common_headers(credential),
+            call_headers(own),
+            custom_headers(credential, client),
+        )
 
     def _common_headers(self, credential: CredentialEntry) -> dict[str, str]:
         plain = {"accept-encoding": "identity", "user-agent": USER_AGENT}

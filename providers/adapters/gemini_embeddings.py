@@ -13,7 +13,7 @@ BATCH = 100
 
 
 def can_embed(adapter: Adapter) -> bool:
-    return isinstance(adapter, Gemini)
+    return isinstance(adapter, Gemini) and adapter.has_embeddings
 
 
 def embeddings_request(

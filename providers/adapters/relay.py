@@ -13,6 +13,9 @@ from providers.adapters.openai_compatible import OpenAICompatible
 from providers.values import CredentialEntry, Format
 
 CHAT = "/chat/completions"
+RESPONSES = "/responses"
+SEARCH = "/alpha/search"
+"""Codex's web search: undocumented, read in the vendor's open-source client and in CLIProxyAPI v7."""
 PASSED = ("accept", "content-type", "openai-beta", "range")
 """Headers of the client that belong to the request itself and go up with it."""
 
@@ -60,3 +63,26 @@ def relay_request(
         headers=tuple(pair for pair in model.headers if has_body or pair[0] != "content-type"),
         body=body,
     )
+
+
+def search_request(
+    adapter: Adapter,
+    credential: CredentialEntry,
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    body: bytes = b"",
+) -> UpstreamRequest:
+    """As ``relay_request``, for ``SEARCH`` and an adapter that ``searches``."""
+    call = Call(
+        credential=credential,
+        model="",
+        body=b"{}",
+        stream=False,
+        headers=tuple((name, headers[name]) for name in PASSED if name in headers),
+        client_headers=tuple(headers.items()),
+        format=Format.RESPONSES,
+    )
+    request = adapter.request(call)
+    url = request.url.removesuffix(RESPONSES) + path
+    return UpstreamRequest(method=method, url=url, headers=request.headers, body=body)

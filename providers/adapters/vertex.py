@@ -35,6 +35,7 @@ class Vertex(Gemini):
     key_hint = "An API key of Vertex AI (express mode); or connect a service account."
     environment = ()
     default_mappings = ()
+    has_interactions = False
     owned_by = "google"
     catalogue = VERTEX_CATALOGUE
 

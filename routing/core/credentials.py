@@ -22,6 +22,14 @@ def find_credential(table: RoutingTable, credential_id: int) -> CredentialEntry 
     return table.credentials.get(credential_id)
 
 
+def fit_credentials(
+    table: RoutingTable, client: ClientEntry, is_fit: Callable[[CredentialEntry], bool]
+) -> list[CredentialEntry]:
+    """The fit credentials of all providers, higher priority first, then by provider, then by id."""
+    fit = {entry.id: entry for entry in _reachable(table, client) if is_fit(entry)}
+    return sorted(fit.values(), key=lambda entry: (-entry.priority, entry.provider_id, entry.id))
+
+
 def credentials_of_provider(
     table: RoutingTable,
     client: ClientEntry,
@@ -32,7 +40,6 @@ def credentials_of_provider(
 
     ``provider_key`` "" means the first provider that has one: the highest priority, then the oldest row.
     """
-    fit = {entry.id: entry for entry in _reachable(table, client) if is_fit(entry)}
-    ordered = sorted(fit.values(), key=lambda entry: (-entry.priority, entry.provider_id, entry.id))
+    ordered = fit_credentials(table, client, is_fit)
     wanted = provider_key or (ordered[0].provider_key if ordered else "")
     return [entry for entry in ordered if entry.provider_key == wanted]

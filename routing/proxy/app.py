@@ -30,6 +30,7 @@ from routing.proxy.endpoints import (
 from routing.proxy.exchange import Exchange, own_query, request_id
 from routing.proxy.gateway import Gateway
 from routing.proxy.gemini_embedding import GeminiEmbeddingExchange
+from routing.proxy.interactions import Interactions, is_interaction
 from routing.proxy.relay.endpoints import is_relayed
 from routing.proxy.relay.exchange import Relay
 from routing.proxy.request_files import FAILED, Capture
@@ -133,9 +134,10 @@ class ProxyApplication:
                 scope, receive, send, lambda heard, told: kind(self._gateway, scope, heard, told, found)
             )
             return
-        if endpoint is None and is_relayed(path):
+        if endpoint is None and (is_relayed(path) or is_interaction(path)):
+            relay = Interactions if is_interaction(path) else Relay
             await self._counted(
-                scope, receive, send, lambda heard, told: Relay(self._gateway, scope, heard, told, path)
+                scope, receive, send, lambda heard, told: relay(self._gateway, scope, heard, told, path)
             )
             return
         headers = client_headers(scope)

@@ -78,13 +78,18 @@ class PassingAnswer:
 
 
 class _Counts(msgspec.Struct):
-    """Both of OpenAI's spellings: chat's, and that of the newer endpoints."""
+    """OpenAI's two spellings (chat's, and that of the newer endpoints), and that of Gemini's Interactions."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
     total_tokens: int | None = None
+    total_input_tokens: int | None = None
+    total_tool_use_tokens: int | None = None
+    total_output_tokens: int | None = None
+    total_thought_tokens: int | None = None
+    total_cached_tokens: int | None = None
 
 
 NULL = msgspec.Raw(b"null")
@@ -115,6 +120,14 @@ def read_usage(raw: bytes) -> Usage | None:
         return None
     if counts is None:
         return None
+    if counts.total_input_tokens is not None or counts.total_output_tokens is not None:
+        return Usage(
+            input_total=_sum(counts.total_input_tokens, counts.total_tool_use_tokens),
+            cache_read=counts.total_cached_tokens,
+            output_total=_sum(counts.total_output_tokens, counts.total_thought_tokens),
+            reasoning=counts.total_thought_tokens,
+            total=counts.total_tokens,
+        )
     given = counts.prompt_tokens if counts.input_tokens is None else counts.input_tokens
     made = counts.completion_tokens if counts.output_tokens is None else counts.output_tokens
     if given is None and made is None and counts.total_tokens is None:
@@ -122,6 +135,11 @@ def read_usage(raw: bytes) -> Usage | None:
     if given is None and made is None:  # rerank and some embeddings tell a total only
         given = counts.total_tokens
     return Usage(input_total=given, output_total=made, total=counts.total_tokens)
+
+
+def _sum(*counts: int | None) -> int | None:
+    told = [count for count in counts if count is not None]
+    return sum(told) if told else None
 
 
 def _object_at(data: bytes, start: int) -> bytes:

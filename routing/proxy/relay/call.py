@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Protocol
 
 import msgspec
 
@@ -12,7 +13,7 @@ from providers.adapters.relay import relay_request
 from providers.errors import UpstreamError, UpstreamProtocolError, UpstreamRefused, UpstreamTimeout
 from providers.translation.registry import CODECS
 from providers.upstream.client import UpstreamClient, UpstreamResponse
-from providers.values import Format
+from providers.values import CredentialEntry, Format
 from routing.core.resolve import Candidate
 from routing.proxy.relay.answer import NULL, PassingAnswer, WholeAnswer, usage_in
 from routing.proxy.relay.payload import BAD_JSON, Payload, Prepared
@@ -30,6 +31,20 @@ class _Report(msgspec.Struct):
 _REPORT = msgspec.json.Decoder(_Report)
 
 
+class Build(Protocol):
+    """``providers.adapters.relay.relay_request``, or another function of its kind."""
+
+    def __call__(
+        self,
+        adapter: Adapter,
+        credential: CredentialEntry,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+    ) -> UpstreamRequest: ...
+
+
 class RelayCall(msgspec.Struct, frozen=True, kw_only=True):
     """What goes up, whoever is asked. ``path`` may carry a query; ``upload`` is the payload's source."""
 
@@ -41,6 +56,8 @@ class RelayCall(msgspec.Struct, frozen=True, kw_only=True):
     upload: Upload | None = None
     model: str = ""
     """The model that the client named, "" for a call without one."""
+    build: Build = relay_request
+    """Addresses and signs the call for one credential."""
     heard: Callable[[dict[str, str]], None] = lambda headers: None
     """Is told the headers of every answer."""
 
@@ -80,7 +97,7 @@ class RelayCall(msgspec.Struct, frozen=True, kw_only=True):
             raise
 
     def _request(self, adapter: Adapter, candidate: Candidate, prepared: Prepared) -> UpstreamRequest:
-        request = relay_request(
+        request = self.build(
             adapter, candidate.credential, self.method, self.path, self.headers, prepared.body
         )
         if prepared.length is None:

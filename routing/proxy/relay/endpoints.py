@@ -11,6 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
+from providers.adapters.relay import SEARCH
 from providers.errors import ClientError
 
 
@@ -42,6 +43,8 @@ class Way(StrEnum):
     """By the file that the request names: a batch."""
     SOURCE = "source"
     """By the object that the request works on (``{"video": {"id"}}``), else by the model."""
+    SEARCH = "search"
+    """By none: whoever answers Codex's search."""
     LIST = "list"
     """By none: the client key's own objects, each read from the upstream that holds it."""
     OBJECT = "object"
@@ -143,7 +146,7 @@ def is_relayed(path: str) -> bool:
     rest = path.removeprefix("/v1")
     if not path.startswith("/v1/") or rest == "/responses":
         return False
-    return rest in MODEL_ROUTES or rest[1:].partition("/")[0] in COLLECTIONS
+    return rest in MODEL_ROUTES or rest == SEARCH or rest[1:].partition("/")[0] in COLLECTIONS
 
 
 def find_target(path: str, method: str) -> Target | None:
@@ -152,6 +155,9 @@ def find_target(path: str, method: str) -> Target | None:
     Raises MethodNotAllowed.
     """
     rest = path.removeprefix("/v1")
+    if rest == SEARCH:
+        _check(method, ("POST",), path)
+        return Target(way=Way.SEARCH, path=rest)
     if rest in MODEL_ROUTES:
         _check(method, ("POST",), path)
         return Target(way=Way.MODEL, path=rest, default_model=MODEL_ROUTES[rest])

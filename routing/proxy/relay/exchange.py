@@ -5,14 +5,17 @@ stream, record. What is an attempt, and who may be asked, follows from the endpo
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlencode
+from urllib.parse import parse_qs, parse_qsl, quote, urlencode
 
 import msgspec
 
-from providers.adapters.relay import can_relay
+from providers.adapters.registry import adapter_for
+from providers.adapters.relay import can_relay, search_request
 from providers.errors import ClientError, UpstreamError, UpstreamRefused
-from providers.values import Format, RefusalKind
+from providers.values import CredentialEntry, Format, RefusalKind
+from routing.core.credentials import fit_credentials
 from routing.core.resolve import Candidate
 from routing.core.table import ClientEntry, RoutingTable
 from routing.proxy.access import authenticate
@@ -27,22 +30,29 @@ from routing.proxy.relay.call import RelayCall
 from routing.proxy.relay.endpoints import STATE_KINDS, Target, UnknownPath, Way, find_target
 from routing.proxy.relay.kept import KeptObjects
 from routing.proxy.relay.payload import EMPTY, MULTIPART, JsonPayload, Payload, UploadPayload
-from routing.proxy.relay.routed import Routed
+from routing.proxy.relay.routed import NotServed, Routed
 from routing.proxy.relay.upload import Upload
 from routing.proxy.wire import Headers, Receive, Scope, Send, error_body, send_json, send_whole
 
 PROVIDER_HEADER = "x-cliproxy-provider"
+LARGEST_SEARCH = 16 * 1024 * 1024
+"""CLIProxyAPI's limit."""
 Answer = WholeAnswer | PassingAnswer
 
 
 class Relay(Routed):
     """Serves one request. Make one per request and ``run`` it once."""
 
+    endpoint = CHAT
+    """Gives the format of errors."""
+
     def __init__(self, gateway: Gateway, scope: Scope, receive: Receive, send: Send, path: str) -> None:
-        super().__init__(gateway, scope, receive, send, CHAT)
+        super().__init__(gateway, scope, receive, send, self.endpoint)
         self._path = path
         self._method: str = scope["method"]
         self._query = own_query(scope, self._headers)
+        self._pays = True
+        """Whether the usage in the answer is this request's: one that reads an object was paid for before."""
         self._upload: Upload | None = None
         if self._headers.get("content-type", "").lower().startswith(MULTIPART):
             self._upload = Upload(receive, self._headers, gateway.body_limit)
@@ -66,6 +76,7 @@ class Relay(Routed):
         if target.path.startswith("/images/") and table.settings.image_generation == "off":
             raise UnknownPath("Image generation is switched off here (`disable-image-generation`).")
         record.route_model = self._path
+        self._pays = self._method == "POST" and (target.way is not Way.OBJECT or bool(target.makes))
         payload = await self._read(target)
         presence.begin()
         size = len(payload.raw) if isinstance(payload, JsonPayload) else 0
@@ -95,7 +106,10 @@ class Relay(Routed):
         if upload is None:
             if target.takes_file:
                 raise ClientError("Upload a file as multipart/form-data.", param="file")
-            raw = await read_body(self._receive, self._headers, self._gateway.body_limit)
+            limit = self._gateway.body_limit
+            if target.way is Way.SEARCH:
+                limit = min(limit, LARGEST_SEARCH)
+            raw = await read_body(self._receive, self._headers, limit)
             return JsonPayload(raw, target.default_model)
         upload.check_length()
         if target.way not in (Way.MODEL, Way.SOURCE):
@@ -107,7 +121,7 @@ class Relay(Routed):
         return RelayCall(
             client=self._gateway.client,
             method=self._method,
-            path=target.path + (f"?{urlencode(kept)}" if kept else ""),
+            path=quote(target.path) + (f"?{urlencode(kept)}" if kept else ""),
             headers=self._headers,
             payload=payload,
             upload=self._upload,
@@ -123,6 +137,8 @@ class Relay(Routed):
         source = source_of(payload) if target.way is Way.SOURCE else ""
         if target.way is Way.MODEL or (target.way is Way.SOURCE and not source):
             return await self._by_its_model(table, client, target, payload)
+        if target.way is Way.SEARCH:
+            return await self._searched(table, client, target, payload)
         if target.way is Way.PROVIDER:
             query = parse_qs(self._query)
             wanted = self._headers.get(PROVIDER_HEADER, "") or query.get("provider", [""])[-1]
@@ -142,6 +158,24 @@ class Relay(Routed):
         if self._method == "DELETE" and not target.rest:
             await store.forget(binding)
         return answer
+
+    async def _searched(
+        self, table: RoutingTable, client: ClientEntry, target: Target, payload: Payload
+    ) -> Answer:
+        """Codex's search names no model, and goes up as it is."""
+
+        def is_fit(entry: CredentialEntry) -> bool:
+            return adapter_for(entry.adapter).searches(entry)
+
+        found = fit_credentials(table, client, is_fit)
+        if not found:
+            raise NotServed(
+                "No provider here has Codex's search: it takes a Codex login, or a codex key with "
+                "`alpha-search`."
+            )
+        candidates = objects.rested_last(found, self._gateway.state, "search", self._gateway.clock())
+        call = msgspec.structs.replace(self._call(target, payload), build=search_request)
+        return await self._from(table, candidates, call)
 
     async def _by_its_model(
         self, table: RoutingTable, client: ClientEntry, target: Target, payload: Payload
@@ -179,7 +213,7 @@ class Relay(Routed):
 
     async def _list(self, table: RoutingTable, client: ClientEntry, target: Target) -> None:
         async def read(candidate: Candidate, object_id: str) -> bytes | None:
-            path = f"{target.path}/{object_id}"
+            path = f"{target.path}/{quote(object_id, safe='')}"
             call = self._call(msgspec.structs.replace(target, path=path), EMPTY)
             call = msgspec.structs.replace(call, path=path)
             try:
@@ -212,8 +246,6 @@ class Relay(Routed):
 
     async def _send_answer(self, client: ClientEntry, target: Target, answer: WholeAnswer) -> None:
         record = self._record
-        record.usage = answer.usage
-        self._holds.end(answer.usage)
         if target.kind and record.served_by is not None:
             # Before the client can know the id, so that its next request finds the hold.
             await objects.keep_made(
@@ -225,14 +257,23 @@ class Relay(Routed):
                 is_new=bool(target.makes),
                 now=self._gateway.clock(),
             )
+        await self._send_read(answer)
+
+    async def _send_read(self, answer: WholeAnswer) -> None:
+        usage = answer.usage if self._pays else None
+        self._record.usage = usage
+        self._holds.end(usage)
         content_type = (b"content-type", answer.content_type.encode("latin-1"))
         headers = self._with_passed([content_type, *self._answer_headers()])
         self._has_answered = True
         self._finish(answer.status, "ok")
         await send_whole(self._send, answer.status, headers, answer.body)
 
-    async def _pass(self, answer: PassingAnswer) -> None:
-        """Send pieces as they come. A cut ends the connection early, or tells of itself inside events."""
+    async def _pass(
+        self, answer: PassingAnswer, hear: Callable[[bytes], Awaitable[None]] | None = None
+    ) -> None:
+        """Send pieces as they come, each after ``hear``. A cut ends the connection early, or tells of itself
+        inside events."""
         send, record = self._send, self._record
         record.is_stream = answer.is_events
         extra: Headers = (
@@ -244,21 +285,25 @@ class Relay(Routed):
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             try:
                 async for piece in answer.pieces():
+                    if hear is not None:
+                        await hear(piece)
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
             except UpstreamError as error:
-                record.usage = answer.usage
+                record.usage = answer.usage if self._pays else None
                 self._note_cut(error)
                 self._finish(answer.status, "cut", error.code or "")
                 if not answer.is_events:
                     raise  # nothing more is sent, so the server breaks the connection
-                event = b"data: " + error_body(error, Format.OPENAI) + b"\n\n"
-                await send({"type": "http.response.body", "body": event})
+                await send({"type": "http.response.body", "body": self._error_event(error)})
                 return
-            record.usage = answer.usage
+            record.usage = answer.usage if self._pays else None
             self._finish(answer.status, "ok")
             await send({"type": "http.response.body", "body": b""})
         finally:
             await asyncio.shield(answer.close())
+
+    def _error_event(self, error: UpstreamError) -> bytes:
+        return b"data: " + error_body(error, Format.OPENAI) + b"\n\n"
 
 
 def input_file_of(payload: Payload) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import parse_qs
 
 import msgspec
 
+from providers.adapters.base import Adapter
 from providers.adapters.registry import adapter_for
 from providers.adapters.relay import can_hold, can_relay
 from providers.errors import ClientError, NoCandidate
@@ -97,19 +99,30 @@ def provider_candidates(
         )
     if not found:
         raise NoCandidate(f"No provider that can keep a {kind} is configured.")
+    return rested_last(found, state, kind, now)
+
+
+def rested_last(found: list[CredentialEntry], state: RoutingState, kind: str, now: float) -> list[Candidate]:
+    """Candidates for what belongs to no model: in the order given, those that rest after the others."""
     key = rest_key(kind)
-    found.sort(key=lambda entry: state.cooldown(entry.id, key, now) is not None)
-    return [Candidate(credential=entry, model=key) for entry in found]
+    ordered = sorted(found, key=lambda entry: state.cooldown(entry.id, key, now) is not None)
+    return [Candidate(credential=entry, model=key) for entry in ordered]
 
 
 async def bound_candidate(
-    table: RoutingTable, store: BindingStore, client: ClientEntry, kind: str, object_id: str, now: float
+    table: RoutingTable,
+    store: BindingStore,
+    client: ClientEntry,
+    kind: str,
+    object_id: str,
+    now: float,
+    is_fit: Callable[[Adapter], bool] = can_hold,
 ) -> tuple[Binding, Candidate]:
     """The object's hold, and the only credential that can read it. Raises NoSuchObject, NoCandidate."""
     binding = await store.find(client.id, kind, object_id) if object_id else None
     if binding is None or has_ended(binding, table, now):
         raise NoSuchObject(f"There is no {kind} `{object_id}` that this client key made.")
-    return binding, held_by(table, binding)
+    return binding, held_by(table, binding, is_fit)
 
 
 def has_ended(binding: Binding, table: RoutingTable, now: float) -> bool:
@@ -118,10 +131,10 @@ def has_ended(binding: Binding, table: RoutingTable, now: float) -> bool:
     return binding.kind == "video" and binding.made_at > 0 and age_s > table.settings.video_result_ttl_s
 
 
-def held_by(table: RoutingTable, binding: Binding) -> Candidate:
+def held_by(table: RoutingTable, binding: Binding, is_fit: Callable[[Adapter], bool] = can_hold) -> Candidate:
     """Raises NoCandidate when the credential is switched off or offers nothing any more."""
     credential = find_credential(table, binding.credential_id)
-    if credential is None or not can_hold(adapter_for(credential.adapter)):
+    if credential is None or not is_fit(adapter_for(credential.adapter)):
         raise NoCandidate(
             f"The credential that holds the {binding.kind} `{binding.object_id}` is not in service now.",
             code="auth_unavailable",
