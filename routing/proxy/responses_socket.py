@@ -12,6 +12,7 @@ HTTP status beside the event is what Codex reads (openai/codex, ``responses_webs
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections import deque
@@ -23,7 +24,7 @@ import msgspec
 from channels.consumer import AsyncConsumer
 from channels.exceptions import StopConsumer
 
-from providers.errors import ClientError, GatewayError
+from providers.errors import ClientError, GatewayError, NoCandidate
 from providers.translation.codec import AnswerContext, MalformedRequest
 from providers.translation.codecs.responses.errors import error_fields
 from providers.translation.model import End, Start, Stop, StopKind, Stopped, Usage, UsageUpdate
@@ -33,7 +34,9 @@ from providers.translation.registry import CODECS, PASSTHROUGHS
 from providers.translation.sse import SseReader
 from providers.values import Format
 from routing.core.kept_responses import KeptResponse, RecentResponses, joined
+from routing.core.resolve import resolve
 from routing.core.table import ClientEntry
+from routing.demand import query_for
 from routing.proxy.access import authenticate
 from routing.proxy.endpoints import POSTS
 from routing.proxy.exchange import own_query, request_id
@@ -231,6 +234,7 @@ class ResponsesSession:
     async def _prepare(self, lane: Lane, create: _Create, body: bytes) -> None:
         """``generate: false``: no upstream is asked; the items are remembered for the next turn."""
         parsed = PASSTHROUGHS[Format.RESPONSES].parse(body)
+        self._check_model(parsed)
         turn = await Continuation(self._gateway, self._client, lane).turn(parsed)
         if turn.input is None:
             raise ClientError(
@@ -250,6 +254,14 @@ class ResponsesSession:
         lane.keep(kept)
         for event in events:
             await self._send_event(create.lane, msgspec.json.encode(event).decode())
+
+    def _check_model(self, parsed: ParsedBody) -> None:
+        """Raises what a turn that generates would raise of its model: UnknownModel and its like. One that
+        rests now may be back when the next turn comes."""
+        gateway, table = self._gateway, self._gateway.live.table
+        query = query_for(table, parsed, client_headers(self._scope), "")
+        with contextlib.suppress(NoCandidate):
+            resolve(table, gateway.state, self._client, query, gateway.clock(), gateway.random, peek=True)
 
     async def tell(self, error: GatewayError, lane: str | None) -> None:
         await self._send_event(lane, error_event(error))

@@ -25,7 +25,7 @@ from routing.proxy.gateway import Gateway
 from routing.proxy.intake import read_body
 from routing.proxy.presence import Presence
 from routing.proxy.relay import embeddings, listing, objects
-from routing.proxy.relay.answer import PassingAnswer, WholeAnswer
+from routing.proxy.relay.answer import STREAM, PassingAnswer, WholeAnswer
 from routing.proxy.relay.call import RelayCall
 from routing.proxy.relay.endpoints import STATE_KINDS, Target, UnknownPath, Way, find_target
 from routing.proxy.relay.kept import KeptObjects
@@ -37,6 +37,7 @@ from routing.proxy.wire import Headers, Receive, Scope, Send, error_body, send_j
 PROVIDER_HEADER = "x-cliproxy-provider"
 LARGEST_SEARCH = 16 * 1024 * 1024
 """CLIProxyAPI's limit."""
+NO_CACHE: Headers = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
 Answer = WholeAnswer | PassingAnswer
 
 
@@ -235,12 +236,17 @@ class Relay(Routed):
         found = await listing.own_objects(table, self._gateway.bindings, client, target.kind, page, read, now)
         await self._show(found)
 
-    async def _show(self, value: dict[str, Any]) -> None:
-        """An answer of this gateway's own."""
+    async def _show(self, value: dict[str, Any] | bytes) -> None:
+        """An answer of this gateway's own: an object, or events."""
         headers = self._answer_headers()
         self._has_answered = True
         self._finish(200, "ok")
-        await send_json(self._send, 200, value, headers)
+        if isinstance(value, bytes):
+            await send_whole(
+                self._send, 200, [(b"content-type", STREAM.encode()), *NO_CACHE, *headers], value
+            )
+        else:
+            await send_json(self._send, 200, value, headers)
 
     # --- stream and record -----------------------------------------------------------------
 
@@ -276,9 +282,7 @@ class Relay(Routed):
         inside events."""
         send, record = self._send, self._record
         record.is_stream = answer.is_events
-        extra: Headers = (
-            [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")] if answer.is_events else []
-        )
+        extra = NO_CACHE if answer.is_events else []
         headers = self._with_passed([*answer.headers(), *extra, *self._answer_headers()])
         self._has_answered = True
         try:

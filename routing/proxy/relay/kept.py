@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from providers.errors import ClientError
+from providers.translation.codecs.responses.replay import replayed
 from routing.core.kept_responses import KeptConversation, KeptResponse, ResponseStore, items_of, named_items
 from routing.core.table import ClientEntry
 from routing.proxy.relay.endpoints import NoSuchObject, Target
@@ -35,8 +36,8 @@ class KeptObjects:
         self._client = client
         self._now = now
 
-    async def answer(self, method: str, target: Target, payload: Payload, query: str) -> Json | None:
-        """Raises ClientError and NoSuchObject."""
+    async def answer(self, method: str, target: Target, payload: Payload, query: str) -> Json | bytes | None:
+        """An object, or the events of a response. Raises ClientError and NoSuchObject."""
         if self._client.keeps_responses_s <= 0:
             return None
         if target.kind == "response":
@@ -49,7 +50,7 @@ class KeptObjects:
 
     # --- responses -------------------------------------------------------------------------
 
-    async def _response(self, method: str, target: Target, kept: KeptResponse, query: str) -> Json:
+    async def _response(self, method: str, target: Target, kept: KeptResponse, query: str) -> Json | bytes:
         if method == "DELETE":
             await self._store.forget(self._client.id, kept.id)
             return {"id": kept.id, "object": "response", "deleted": True}
@@ -58,10 +59,11 @@ class KeptObjects:
         if target.rest == "input_items":
             items = [(shown_id(item, place), item) for place, item in enumerate(_ITEMS.decode(kept.input))]
             return page_of([(name, bytes(item)) for name, item in items], read_page(query))
-        if parse_qs(query).get("stream", [""])[-1].lower() == "true":
-            raise ClientError("This response was not kept as a stream.", param="stream")
         shown: Json = msgspec.json.decode(kept.response)
-        return shown
+        given = {name: values[-1] for name, values in parse_qs(query).items()}
+        if given.get("stream", "").lower() != "true":
+            return shown
+        return replayed(shown, sequence_number(given.get("starting_after", "-1")))
 
     # --- conversations ---------------------------------------------------------------------
 
@@ -126,6 +128,13 @@ def conversation(kept: KeptConversation) -> Json:
         "created_at": int(kept.created_at),
         "metadata": msgspec.Raw(kept.metadata),
     }
+
+
+def sequence_number(text: str) -> int:
+    """The number behind which a stream goes on; -1 for all of it. Raises ClientError."""
+    if text != "-1" and not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise ClientError("`starting_after` must be the number of an event.", param="starting_after")
+    return int(text)
 
 
 def object_of(payload: Payload) -> Json:

@@ -128,6 +128,20 @@ async def test_a_kept_response_is_shown_listed_and_deleted(alice, upstream, offe
     assert not await StoredResponse.objects.aexists()
 
 
+async def test_a_kept_response_is_streamed_again(alice, upstream, offered):
+    offered(Format.CLAUDE)
+    upstream.then(answers(body=WHOLE[Format.CLAUDE](CALLS)))
+    made = await alice.responses.create(model="m", input="Weather?")
+    events = [event async for event in await alice.responses.retrieve(made.id, stream=True)]
+    assert events[-1].response == await alice.responses.retrieve(made.id)
+    said = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+    assert said == made.output_text == CALLS.text
+    rest = await alice.responses.retrieve(made.id, stream=True, starting_after=events[4].sequence_number)
+    assert [event async for event in rest] == events[5:]
+    with pytest.raises(openai.BadRequestError, match="starting_after"):
+        await alice.responses.retrieve(made.id, stream=True, starting_after="x")
+
+
 def _user(text):
     return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
 

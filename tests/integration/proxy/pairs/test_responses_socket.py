@@ -185,6 +185,13 @@ async def test_nothing_is_asked_when_nothing_shall_be_generated(upstream, offere
     assert "generate" not in upstream.calls[0].json
 
 
+async def test_an_unknown_model_is_told_also_when_nothing_shall_be_generated(upstream, offered, ws):
+    offered(Format.OPENAI)
+    refused = await turn(ws, model="none", input=[user("One")], generate=False)
+    assert (refused[-1]["type"], refused[-1]["status"]) == ("error", 404)
+    assert (await turn(ws, input=[user("One")], generate=False))[-1]["type"] == "response.completed"
+
+
 async def test_the_older_append_goes_on_from_the_last_turn(upstream, offered, ws):
     offered(Format.OPENAI)
     upstream.then(streams(*STREAM[Format.OPENAI](HELLO)))
