@@ -13,6 +13,7 @@ def defaults_of(row: GatewaySettings, proxy_url: str) -> GatewayDefaults:
         "kiro-preferred-endpoint": row.kiro_preferred_endpoint,
         "codex-stream-buffering": row.codex_stream_buffering,
         "inject-x-search": row.xai_x_search,
+        "keeps-project": not row.switch_project,
     }
     return GatewayDefaults(
         proxy_url=proxy_url,

@@ -5,6 +5,7 @@ The import really runs, in a transaction that is rolled back; the routing table 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -16,7 +17,7 @@ from django.db.models.functions import Coalesce
 from management_api.config.apply import Changes, import_rows
 from management_api.config.values import GatewayConfig
 from routing import table
-from routing.core.resolve import UnknownModel, find_route, is_allowed
+from routing.core.resolve import UnknownModel, find_route, is_allowed, split_suffix
 from routing.core.table import ClientEntry, RoutingTable
 from routing.models import UsageRecord
 
@@ -60,17 +61,27 @@ def plan(config: GatewayConfig, now: datetime, *, prune: bool = False) -> Plan:
         changes = import_rows(config, prune=prune)
         after = table.build()
         transaction.set_rollback(True)
-    used = _traffic(now - WEEK)
-    vanished = [
-        (model, sum((one for (_, asked), one in used.items() if asked == model), Traffic()))
-        for model in before.models.keys() - after.models.keys()
-    ]
+    used = _by_id(_traffic(now - WEEK), before)
+    by_model: defaultdict[str, Traffic] = defaultdict(Traffic)
+    for (_, model), one in used.items():
+        by_model[model] += one
+    vanished = [(model, by_model[model]) for model in before.models.keys() - after.models.keys()]
     return Plan(
         changes=changes,
         appear=tuple(sorted(after.models.keys() - before.models.keys())),
         vanish=tuple(sorted(vanished, key=lambda found: (-found[1].requests, found[0]))),
         losses=tuple(_losses(before, after, used)),
     )
+
+
+def _by_id(
+    asked: dict[tuple[int, str], Traffic], within: RoutingTable
+) -> defaultdict[tuple[int, str], Traffic]:
+    """Added up under the ids without a suffix: ``m(high)`` is traffic of ``m``."""
+    found: defaultdict[tuple[int, str], Traffic] = defaultdict(Traffic)
+    for (client_id, model), traffic in asked.items():
+        found[client_id, model if model in within.models else split_suffix(model)[0]] += traffic
+    return found
 
 
 def _traffic(since: datetime) -> dict[tuple[int, str], Traffic]:

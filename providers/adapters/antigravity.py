@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from providers.adapters import limits, model_lists, refusals
-from providers.adapters.base import Call, CatalogueModel, Operation, UpstreamRequest
+from providers.adapters.base import NO_CREDITS, Call, CatalogueModel, Operation, UpstreamRequest
 from providers.adapters.code_assist import CodeAssist, projects_of
 from providers.adapters.gemini import body_wait_s, error_details
 from providers.adapters.google_models import ANTIGRAVITY_CATALOGUE
@@ -25,8 +25,12 @@ from providers.values import CredentialEntry, Format, Refusal, RefusalKind
 HOSTS = ("https://daily-cloudcode-pa.googleapis.com", "https://cloudcode-pa.googleapis.com")
 """Asked in this order, unless the credential has an address of its own."""
 
+_NO_CREDITS = "insufficient_g1_credits_balance"
 _NO_CAPACITY = "no capacity available"
-_SPENT = ("quota_exhausted", "quota exhausted", "exhausted your quota", "insufficient_g1_credits_balance")
+_SPENT = ("quota_exhausted", "quota exhausted", "exhausted your quota", _NO_CREDITS)
+CREDITS = "enabled-credit-types"
+"""Option of a credential: ``enabledCreditTypes`` of its calls."""
+GOOGLE_ONE = ["GOOGLE_ONE_AI"]
 _SHORT_REST_S = 5 * 60.0
 """A longer wait means that the window is spent, not that requests came too fast."""
 
@@ -70,6 +74,11 @@ class Antigravity(CodeAssist):
             return None
         return self._request_at(HOSTS[tries], call)
 
+    def on_credit(self, credential: CredentialEntry, model: str) -> CredentialEntry | None:
+        if "claude" not in model:
+            return None
+        return msgspec.structs.replace(credential, options={**credential.options, CREDITS: GOOGLE_ONE})
+
     def models_request(self, credential: CredentialEntry) -> UpstreamRequest | None:
         project = projects_of(credential)[0]
         return UpstreamRequest(
@@ -99,6 +108,8 @@ class Antigravity(CodeAssist):
         if found.kind is not RefusalKind.QUOTA:
             return found
         reasons = {str(entry.get("reason", "")).lower() for entry in error_details(detail.body)}
+        if _NO_CREDITS in reasons:
+            found = msgspec.structs.replace(found, code=NO_CREDITS)
         is_spent = bool(reasons & set(_SPENT)) or any(mark in detail.text for mark in _SPENT)
         if "rate_limit_exceeded" in reasons and wait is not None and wait >= _SHORT_REST_S:
             is_spent = True
@@ -120,6 +131,8 @@ class Antigravity(CodeAssist):
             "userAgent": "antigravity",
             "requestType": "image_gen" if is_image else "agent",
         }
+        if credits := call.credential.options.get(CREDITS):
+            outer["enabledCreditTypes"] = credits
         unique = uuid.UUID(hex=(call.seed or "0").rjust(32, "0")[:32])
         if not is_image:
             outer["requestId"] = f"agent-{unique}"

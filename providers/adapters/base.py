@@ -96,6 +96,10 @@ class Unwrapper(Protocol):
     def close(self) -> bytes: ...
 
 
+NO_CREDITS = "insufficient_credits"
+"""Code of a refusal after ``Adapter.on_credit``: the account has none."""
+
+
 class Adapter:
     """Base of every provider's class. Subclasses are data first; override a method only for a quirk."""
 
@@ -206,6 +210,11 @@ class Adapter:
         """The same call at another address of the vendor, after ``tries`` addresses failed; None when
         there is none or the failure would repeat there. ``status`` None means that the last one could not
         be reached; else ``body`` is its refusal."""
+        return None
+
+    def on_credit(self, credential: CredentialEntry, model: str) -> CredentialEntry | None:
+        """``credential`` asked to pay with what the account bought beside its allowances, as a last resort;
+        None where that cannot be said in a call for ``model``."""
         return None
 
     def search_request(self, credential: CredentialEntry, query: str, seed: str) -> UpstreamRequest:

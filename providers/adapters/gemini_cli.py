@@ -6,6 +6,9 @@ from providers.adapters.base import Call, UpstreamRequest
 from providers.adapters.code_assist import CodeAssist, projects_of
 from providers.adapters.google_models import GEMINI_CLI_CATALOGUE
 
+KEEPS_PROJECT = "keeps-project"
+"""Option: a spent project is not followed by the account's others (``switch-project: false``)."""
+
 
 class GeminiCli(CodeAssist):
     """An account may name several projects: each has a quota of its own, so a 429 goes on with the next."""
@@ -20,6 +23,8 @@ class GeminiCli(CodeAssist):
 
     def elsewhere(self, call: Call, tries: int, status: int | None, body: bytes) -> UpstreamRequest | None:
         projects = projects_of(call.credential)
+        if call.credential.options.get(KEEPS_PROJECT):
+            return None
         if status != 429 or tries >= len(projects):
             return None
         return self._request_at(self.base_of(call.credential), call, projects[tries])

@@ -8,12 +8,13 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from providers.adapters.base import Operation
+from providers.adapters.base import NO_CREDITS, Operation
+from providers.adapters.registry import adapter_for
 from providers.errors import GatewayError, NoCandidate, UpstreamError, UpstreamRefused
 from providers.translation.passthrough import ParsedBody
 from providers.translation.registry import PASSTHROUGHS
@@ -56,6 +57,10 @@ logger = logging.getLogger("routing.proxy")
 
 RESTED_BY_COMPACT = frozenset({401, 402, 403, 429})
 """What ``/responses/compact`` says of a credential; its other failures are the endpoint's own."""
+WITHOUT_CREDITS_S = 3600.0
+"""How long an account without credits is not asked for them again."""
+SPENT = frozenset({429, 503})
+"""Last statuses after which an account may pay with credits."""
 GONE_STATUS = 499
 """nginx's number for a client that closed the request; only ever recorded, never sent."""
 
@@ -204,12 +209,42 @@ class Exchange:
             try:
                 return await self._begun(table, client, ask, resolution)
             except (UpstreamError, NoCandidate) as error:
+                paid = await self._on_credit(table, client, ask, error)
+                if paid is not None:
+                    return paid
                 first = first or error
                 detour = self._next(error, table, client, ask.parsed)
                 if detour is None:
                     raise first from first.__cause__
                 resolution = detour
                 ask = msgspec.structs.replace(ask, suffix=detour.suffix or ask.suffix, request=None)
+
+    async def _on_credit(
+        self, table: RoutingTable, client: ClientEntry, ask: Ask, error: UpstreamError | NoCandidate
+    ) -> WholeAnswer | Delivery | None:
+        """The answer of an account that pays for it with credits, once its allowances and those of all others
+        are spent; None where none does."""
+        is_spent = isinstance(error, NoCandidate) or rounds.upstream_status(error) in SPENT
+        if not (is_spent and table.settings.antigravity_credits):
+            return None
+        resolution = self._resolve(table, client, ask.parsed)
+        known = (*resolution.candidates, *(candidate for candidate, _ in resolution.cooling))
+        poor, now = self._gateway.without_credits, self._gateway.clock()
+        able = [one for one in known if on_credit(one) is not one and poor.get(one.credential.id, 0.0) <= now]
+        found = list({one.credential.id: one for one in able}.values())
+        if not found:
+            return None
+        attempt = self._attempt_of(ask)
+
+        async def paying(candidate: Candidate) -> WholeAnswer | Delivery:
+            try:
+                return await attempt(on_credit(candidate))
+            except UpstreamRefused as refused:
+                if refused.refusal.code == NO_CREDITS:
+                    poor[candidate.credential.id] = now + WITHOUT_CREDITS_S
+                raise
+
+        return await self._trials.on_credit(table.settings, resolution, found, paying)
 
     def _next(
         self, error: GatewayError, table: RoutingTable, client: ClientEntry, parsed: ParsedBody
@@ -256,6 +291,21 @@ class Exchange:
     async def _in_rounds(
         self, table: RoutingTable, client: ClientEntry, ask: Ask, resolution: Resolution
     ) -> WholeAnswer | Delivery:
+        def needs_place(candidate: Candidate) -> bool:
+            return self.attempt_kind is Attempt or self._made(ask, candidate).calls_upstream
+
+        settings = table.settings
+        if self._chain.has_spare:  # who is free elsewhere is asked before anybody waits
+            settings = msgspec.structs.replace(settings, max_retry_interval_s=0)
+
+        def look() -> Resolution:
+            return self._resolve(table, client, ask.parsed)
+
+        return await self._trials.until_answered(
+            settings, resolution, look, self._attempt_of(ask), needs_place
+        )
+
+    def _attempt_of(self, ask: Ask) -> Callable[[Candidate], Awaitable[WholeAnswer | Delivery]]:
         async def attempt(candidate: Candidate) -> WholeAnswer | Delivery:
             made = self._made(ask, candidate)
             try:
@@ -268,17 +318,7 @@ class Exchange:
             self._record.dropped = made.dropped
             return answer
 
-        def needs_place(candidate: Candidate) -> bool:
-            return self.attempt_kind is Attempt or self._made(ask, candidate).calls_upstream
-
-        settings = table.settings
-        if self._chain.has_spare:  # who is free elsewhere is asked before anybody waits
-            settings = msgspec.structs.replace(settings, max_retry_interval_s=0)
-
-        def look() -> Resolution:
-            return self._resolve(table, client, ask.parsed)
-
-        return await self._trials.until_answered(settings, resolution, look, attempt, needs_place)
+        return attempt
 
     def _made(self, ask: Ask, candidate: Candidate) -> Attempt:
         if candidate.suffix and candidate.suffix != ask.suffix:
@@ -434,6 +474,13 @@ class Exchange:
         if record.usage is not None and record.served_by is not None:
             tokens = (record.usage.input_total or 0) + (record.usage.output_total or 0)
             self._gateway.metrics.add_tokens(record.served_by.credential.provider_key, tokens)
+
+
+def on_credit(candidate: Candidate) -> Candidate:
+    """``candidate`` with an account that pays with credits; the same where it has no such way."""
+    credential = candidate.credential
+    paying = adapter_for(credential.adapter).on_credit(credential, candidate.model)
+    return candidate if paying is None else msgspec.structs.replace(candidate, credential=paying)
 
 
 def request_id(headers: dict[str, str], fallback: str) -> str:

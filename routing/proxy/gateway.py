@@ -50,6 +50,8 @@ class Gateway:
     """Which credential holds an object that a client made."""
     without_completions: set[tuple[int, str]] = field(default_factory=set)
     """(credential, model) pairs found to have no legacy ``/completions``: bounded by the configuration."""
+    without_credits: dict[int, float] = field(default_factory=dict)
+    """Credential -> until when (Unix seconds) it is not asked to pay with credits: it has none."""
     responses: ResponseStore = field(default_factory=NoResponses)
     """Responses that the gateway keeps itself."""
     request_files: RequestFiles | None = None

@@ -179,6 +179,26 @@ class Trials:
             raise LookupError
         raise last
 
+    async def on_credit(
+        self,
+        settings: RouteSettings,
+        resolution: Resolution,
+        candidates: Sequence[Candidate],
+        attempt: Try[T],
+    ) -> T | None:
+        """Each of ``candidates`` once with what its account bought beside its allowances; None when none of
+        them answers so. That one does says nothing of the allowances: they go on resting."""
+        self.detour = {**self.detour, "because": "credits"}
+        resolution = msgspec.structs.replace(resolution, candidates=tuple(candidates), probe=None)
+        for candidate in candidates:
+            try:
+                self.waited += await self._holds.admit(candidate.credential)
+                return await self._tried(settings, resolution, candidate, attempt, 0, is_free=False)
+            except UpstreamError as error:
+                if stops(error):
+                    raise
+        return None
+
     def _resting(self, is_late: bool) -> Callable[[Candidate], bool]:
         """Who came to rest while others were tried. The first is as free as it was a moment ago."""
         if not is_late:
@@ -199,8 +219,11 @@ class Trials:
         candidate: Candidate,
         attempt: Try[T],
         round_number: int,
+        *,
+        is_free: bool = True,
     ) -> T:
-        """One attempt with its note, its cooldown, its binding and its count."""
+        """One attempt with its note, its cooldown, its binding and its count. What is not ``is_free`` ends no
+        cooldown by its success."""
         gateway, record, credential = self._gateway, self._record, candidate.credential
         state = gateway.state
         record.served_by = candidate
@@ -239,7 +262,9 @@ class Trials:
                 state.attempt_ended(credential.id)
         note["status"] = 200
         now = gateway.clock()
-        state.record_success(credential.id, candidate.model, now, was_probe=candidate is resolution.probe)
+        if is_free:
+            was_probe = candidate is resolution.probe
+            state.record_success(credential.id, candidate.model, now, was_probe=was_probe)
         failures.renew(state, resolution, candidate, settings, now)
         if settings.strategy is Strategy.LOWEST_LATENCY:
             state.note_latency(credential.id, candidate.model, spent, now)

@@ -261,14 +261,14 @@ def test_rows_of_a_file_go_over_to_the_database():
 
 @pytest.fixture
 def used():
-    """A gateway with two models; ci asked for one 3 times this week, and for another long ago."""
+    """A gateway with two models; ci asked for one 3 times this week (a suffix counts), and for another long ago."""
     take(
         "api-keys: [{api-key: client-2, name: ci}]\n"
         "openai-compatibility: [{name: a, base-url: 'http://x/v1', models: [one, two]}]\n"
     )
     key = ClientKey.objects.get()
     now = timezone.now()
-    for number, (model, age) in enumerate([("one", 1), ("one", 2), ("one", 6), ("two", 8)]):
+    for number, (model, age) in enumerate([("one", 1), ("one(high)", 2), ("one", 6), ("two", 8)]):
         UsageRecord.objects.create(
             exchange_id=str(number),
             started_at=now - timedelta(days=age),

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from routing.core.table import RouteSettings
 from tests.integration.proxy.conftest import KEY
 from tests.integration.proxy.pairs.spoken import (
     CALLS,
@@ -119,6 +120,68 @@ async def test_a_whole_answer_of_a_claude_model_is_put_together_from_its_stream(
     answer = await post(proxy, "/v1/messages", MESSAGE)
     assert answer.json()["content"][0]["text"] == HELLO.text
     assert upstream.calls[0].path == "/v1internal:streamGenerateContent?alt=sse"
+
+
+QUOTA = {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "You have exhausted your quota."}}
+POOR = {
+    "error": {
+        "code": 429,
+        "status": "RESOURCE_EXHAUSTED",
+        "message": "No credits.",
+        "details": [
+            {
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": "INSUFFICIENT_G1_CREDITS_BALANCE",
+            }
+        ],
+    }
+}
+
+
+def paid(upstream):
+    return [call.json.get("enabledCreditTypes") for call in upstream.calls]
+
+
+async def test_credits_are_the_last_resort_of_a_spent_account(proxy, upstream):
+    for _ in range(2):
+        offer(proxy, upstream, "antigravity", "claude-sonnet-4-6")
+    answer = answers(body={"response": gemini_whole(HELLO), "traceId": "t"})
+    upstream.then(answers(429, QUOTA), answers(429, QUOTA), answer)
+    assert (await post(proxy, *CLIENTS["openai"])).status_code == 200
+    assert paid(upstream) == [None, None, ["GOOGLE_ONE_AI"]]
+    assert [note.get("because") for note in proxy.line.attempts] == [None, None, "credits"]
+    assert (await post(proxy, *CLIENTS["openai"])).status_code == 200
+    assert paid(upstream)[3:] == [["GOOGLE_ONE_AI"]]  # the allowances still rest
+
+
+async def test_an_account_without_credits_is_not_asked_for_them_again(proxy, upstream):
+    offer(proxy, upstream, "antigravity", "claude-sonnet-4-6")
+    upstream.then(answers(429, QUOTA), answers(429, POOR))
+    for _ in range(2):
+        assert (await post(proxy, *CLIENTS["openai"])).status_code == 429
+    assert paid(upstream) == [None, ["GOOGLE_ONE_AI"]]
+
+
+@pytest.mark.parametrize(("member", "is_on"), [("claude-sonnet-4-6", False), ("gemini-3-flash", True)])
+async def test_credits_are_kept_where_the_switch_is_off_and_for_other_models(proxy, upstream, member, is_on):
+    proxy.settings = RouteSettings(request_retry=0, antigravity_credits=is_on)
+    offer(proxy, upstream, "antigravity", member)
+    upstream.then(answers(429, QUOTA))
+    assert (await post(proxy, *CLIENTS["openai"])).status_code == 429
+    assert paid(upstream) == [None]
+
+
+async def test_an_account_keeps_its_project_where_the_switch_is_off(proxy, upstream):
+    offer(
+        proxy,
+        upstream,
+        "gemini-cli",
+        account={"project_id": "one,two"},
+        options={"keeps-project": True},
+    )
+    upstream.then(answers(429, QUOTA))
+    assert (await post(proxy, *CLIENTS["openai"])).status_code == 429
+    assert [call.json["project"] for call in upstream.calls] == ["one"]
 
 
 async def test_tokens_are_counted_in_the_envelope(proxy, upstream):

@@ -52,3 +52,9 @@ def test_a_key_knows_no_channel(kiro):
     make_credential(kiro)
     assert entry().base_url == "https://q.us-east-1.amazonaws.com"
     assert entry().options == {}
+
+
+def test_an_account_keeps_its_project_where_the_settings_say_so(kiro):
+    GatewaySettings.objects.update_or_create(pk=1, defaults={"switch_project": False})
+    make_credential(kiro, channel="kiro")
+    assert entry().options == {"keeps-project": True}
