@@ -261,7 +261,7 @@ def test_rows_of_a_file_go_over_to_the_database():
 
 @pytest.fixture
 def used():
-    """A gateway with two models; ci asked for one 3 times this week (a suffix counts), and for another long ago."""
+    """A gateway with two models; ci asked for one 3 times this week (with a suffix or not)."""
     take(
         "api-keys: [{api-key: client-2, name: ci}]\n"
         "openai-compatibility: [{name: a, base-url: 'http://x/v1', models: [one, two]}]\n"
