@@ -13,6 +13,7 @@ from django.urls import NoReverseMatch, reverse
 
 from providers.models import Credential, Provider
 from providers.status import CAUSES
+from routing import prices
 from routing.models import UsageRecord
 
 OUTCOMES = {
@@ -79,7 +80,7 @@ def story_of(record: UsageRecord) -> dict[str, Any]:
         "badge": f"{word} {record.status}",
         "variant": variant,
         "verdict": _verdict(record, names, attempts),
-        "figures": _figures(record),
+        "figures": [*_figures(record), *_cost(record, names)],
         "attempts": _attempts(record, attempts, names),
         "rejected": [_rejected(one, names) for one in rejected],
         "more_rejected": max(0, int(decision.get("rejected_count", 0)) - len(rejected)),
@@ -115,7 +116,9 @@ class _Names:
             row.pk: row.label or row.fingerprint or "no key" for row in Credential.objects.filter(pk__in=ids)
         }
         keys = [one for one in provider_keys if isinstance(one, str) and one]
-        self._providers = {row.key: (row.pk, str(row)) for row in Provider.objects.filter(key__in=keys)}
+        rows = list(Provider.objects.filter(key__in=keys))
+        self._providers = {row.key: (row.pk, str(row)) for row in rows}
+        self._adapters = {row.key: row.adapter for row in rows}
 
     def credential(self, credential_id: Any) -> tuple[str, str]:
         """(name, link)."""
@@ -125,6 +128,9 @@ class _Names:
         return name or f"credential {credential_id}", _link(
             "providers_credential", credential_id if name else None
         )
+
+    def adapter(self, key: str) -> str:
+        return self._adapters.get(key, "")
 
     def provider(self, key: Any) -> tuple[str, str]:
         pk, name = self._providers.get(str(key or ""), (None, str(key or "")))
@@ -191,6 +197,29 @@ def _figures(record: UsageRecord) -> list[dict[str, str]]:
             "detail": f"{reasoning:,} of them reasoning" if reasoning else "",
         },
     ]
+
+
+def _cost(record: UsageRecord, names: _Names) -> list[dict[str, str]]:
+    """What the payer owes, as far as a list price can tell: contracts, plans and free tiers are not known."""
+    if record.input_tokens is None and record.output_tokens is None:
+        return []
+    cost = prices.cost_of(
+        names.adapter(record.provider_key),
+        record.upstream_model,
+        record.input_tokens or 0,
+        record.output_tokens or 0,
+        record.cached_tokens or 0,
+    )
+    if cost is None:
+        return [{"title": "Cost", "figure": "not known", "detail": "no list price for this model"}]
+    return [{"title": "Cost", "figure": dollars(cost), "detail": "estimate by today's list price"}]
+
+
+def dollars(amount: float) -> str:
+    """``$1.25``, ``$0.0042``: two digits that say something, never less than cents."""
+    if amount >= 0.01 or amount == 0:
+        return f"${amount:,.2f}"
+    return f"${amount:.2g}" if amount >= 0.0001 else "under $0.0001"
 
 
 def _speed(record: UsageRecord) -> str:

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 from django.utils.timezone import localtime
-from unfold.contrib.filters.admin import FieldTextFilter
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, FieldTextFilter
 from unfold.paginator import InfinitePaginator
 
 from providers.admin import badge, two_lines
@@ -87,6 +87,7 @@ class UsageRecordAdmin(ModelAdmin[UsageRecord]):
     list_filter = (
         ClientKeyFilter,
         ProviderFilter,
+        ("credential", AutocompleteSelectFilter),
         ("route_model", FieldTextFilter),
         OutcomeFilter,
         StatusFilter,

@@ -1,6 +1,7 @@
-"""What a million tokens cost, for the lowest-cost strategy: genai-prices' catalogue, which ships with it.
+"""What tokens cost by genai-prices' catalogue, which ships with it: for the lowest-cost strategy, and for the
+page of a record.
 
-Looked up while a table is built and never on the path of a request. Pure look-ups, no network.
+Looked up while a table is built or a page is made, never on the path of a request. Pure look-ups, no network.
 """
 
 from __future__ import annotations
@@ -34,7 +35,19 @@ PROVIDERS = {
 @lru_cache(maxsize=16_384)
 def price_of(adapter: str, model: str) -> float | None:
     """US dollars for a million tokens, None where the catalogue does not know the model."""
-    usage = Usage(input_tokens=INPUT_TOKENS, output_tokens=OUTPUT_TOKENS)
+    return cost_of(adapter, model, INPUT_TOKENS, OUTPUT_TOKENS)
+
+
+def cost_of(
+    adapter: str, model: str, input_tokens: int, output_tokens: int, cached_tokens: int = 0
+) -> float | None:
+    """US dollars by the list price of today, None where the catalogue does not know the model. The cached
+    tokens are among the input."""
+    usage = Usage(
+        input_tokens=input_tokens,
+        cache_read_tokens=min(cached_tokens, input_tokens),
+        output_tokens=output_tokens,
+    )
     try:
         found = calc_price(usage, model_ref=model, provider_id=PROVIDERS.get(adapter))
     except (LookupError, ValueError):

@@ -164,8 +164,8 @@ class GatewayRequest(WebRequest):  # type: ignore[misc]  # Daphne carries no typ
             "scheme": self.server.scheme,
             "query_string": self.query_string,
             # A name with an underscore could pass for another header in a CGI-like environment
-            # (CVE-2015-0219), so Daphne drops it; so do we.
-            "headers": [pair for pair in self.headers if b"_" not in pair[0]],
+            # (CVE-2015-0219), so Daphne drops it; so do we, but for that with which Codex names a session.
+            "headers": [pair for pair in self.headers if b"_" not in pair[0] or pair[0] == b"session_id"],
             "client": self.client_addr,
             "server": self.server_addr,
         }

@@ -127,15 +127,36 @@ class Directory:
         }
 
     def capability(self, model: str, feature: str) -> dict[str, Any]:
-        """Who serves ``model`` with ``feature``. Raises UnknownModel, ClientError for an unknown feature."""
-        if not model:
-            raise ClientError("The query needs `model`.", param="model", code="missing_parameter")
+        """Who serves ``model`` (or "": any model) with ``feature``. Raises UnknownModel, ClientError for an
+        unknown feature."""
         if feature and feature not in FEATURES:
             raise ClientError(
                 f"`feature` must be one of {', '.join(FEATURES)}, not {feature!r}.",
                 param="feature",
                 code="unknown_feature",
             )
+        able = self._able_with(model) if model else self._able_with_any()
+        if not feature:
+            return {
+                "model": model,
+                "features": {name: any(has[name] for has in able.values()) for name in FEATURES},
+                "providers": list(able),
+            }
+        providers = [key for key, has in able.items() if has[feature]]
+        return {"model": model, "feature": feature, "supported": bool(providers), "providers": providers}
+
+    def _able_with_any(self) -> dict[str, dict[str, bool]]:
+        """Each provider that offers something to this client, with what any of its models can."""
+        shown = {entry.key: self.capabilities(entry) for entry in self._table.providers.values()}
+        offering = {offer.credential.provider_key for offer in self._offered()}
+        return {key: {name: has[name] for name in FEATURES} for key, has in shown.items() if key in offering}
+
+    def _offered(self) -> Iterator[Offer]:
+        for model in self._table.models.values():
+            if is_allowed(self._client, model.id):
+                yield from model.offers
+
+    def _able_with(self, model: str) -> dict[str, dict[str, bool]]:
         route = find_route(self._table, model)
         if not is_allowed(self._client, route.model):
             raise UnknownModel(f"The model `{model}` does not exist or is not offered here.")
@@ -148,14 +169,7 @@ class Directory:
                     features = _features(entry, candidate)
                     for name in FEATURES:
                         has[name] = has[name] or _able(features, name)
-        if not feature:
-            return {
-                "model": model,
-                "features": {name: any(has[name] for has in able.values()) for name in FEATURES},
-                "providers": list(able),
-            }
-        providers = [key for key, has in able.items() if has[feature]]
-        return {"model": model, "feature": feature, "supported": bool(providers), "providers": providers}
+        return able
 
     # --- how it stands -----------------------------------------------------------------------
 

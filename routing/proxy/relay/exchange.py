@@ -14,6 +14,7 @@ import msgspec
 from providers.adapters.registry import adapter_for
 from providers.adapters.relay import can_relay, search_request
 from providers.errors import ClientError, UpstreamError, UpstreamRefused
+from providers.translation.passthrough import is_set
 from providers.values import CredentialEntry, Format, RefusalKind
 from routing.core.credentials import fit_credentials
 from routing.core.resolve import Candidate
@@ -23,6 +24,7 @@ from routing.proxy.endpoints import CHAT
 from routing.proxy.exchange import own_query
 from routing.proxy.gateway import Gateway
 from routing.proxy.intake import read_body
+from routing.proxy.keepalive import while_telling
 from routing.proxy.presence import Presence
 from routing.proxy.relay import embeddings, listing, objects
 from routing.proxy.relay.answer import STREAM, PassingAnswer, WholeAnswer
@@ -39,6 +41,8 @@ LARGEST_SEARCH = 16 * 1024 * 1024
 """CLIProxyAPI's limit."""
 NO_CACHE: Headers = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
 Answer = WholeAnswer | PassingAnswer
+JSON_ANSWERS = frozenset({"/embeddings", "/images/generations", "/images/edits", "/images/variations"})
+"""Whose answers are JSON, ahead of which a newline may tell that it takes time; others may be files."""
 
 
 class Relay(Routed):
@@ -91,7 +95,10 @@ class Relay(Routed):
             if shown is not None:
                 await self._show(shown)
                 return
-        answer = await self._answered(table, client, target, payload)
+        work = self._answered(table, client, target, payload)
+        seconds = table.settings.nonstream_keepalive_s
+        is_told = bool(seconds) and target.path in JSON_ANSWERS and wants_whole(payload)
+        answer = await (while_telling(work, seconds, self._say_that_it_takes_time) if is_told else work)
         if isinstance(answer, WholeAnswer):
             await self._send_answer(client, target, answer)
         else:
@@ -271,9 +278,8 @@ class Relay(Routed):
         self._holds.end(usage)
         content_type = (b"content-type", answer.content_type.encode("latin-1"))
         headers = self._with_passed([content_type, *self._answer_headers()])
-        self._has_answered = True
         self._finish(answer.status, "ok")
-        await send_whole(self._send, answer.status, headers, answer.body)
+        await self._send_last(answer.status, headers, answer.body)
 
     async def _pass(
         self, answer: PassingAnswer, hear: Callable[[bytes], Awaitable[None]] | None = None
@@ -286,7 +292,8 @@ class Relay(Routed):
         headers = self._with_passed([*answer.headers(), *extra, *self._answer_headers()])
         self._has_answered = True
         try:
-            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            if not self._is_held_open:
+                await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             try:
                 async for piece in answer.pieces():
                     if hear is not None:
@@ -316,6 +323,11 @@ def input_file_of(payload: Payload) -> str:
     if not name:
         raise ClientError("The field `input_file_id` is missing.", param="input_file_id")
     return name
+
+
+def wants_whole(payload: Payload) -> bool:
+    """Whether the request is known to ask for no events."""
+    return isinstance(payload, JsonPayload) and not is_set(payload.fields, "stream")
 
 
 def source_of(payload: Payload) -> str:

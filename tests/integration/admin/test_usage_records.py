@@ -44,6 +44,34 @@ def test_the_list_is_filtered(admin, query, found):
     assert {int(row.exchange_id, 16) for row in rows} == found
 
 
+def test_the_list_is_filtered_by_credential(admin):
+    credential = make_credential(make_provider(), label="Research")
+    make_usage(1, credential=credential)
+    make_usage(2)
+    rows = admin.get(LIST, {"credential__id__exact": credential.pk}).context["cl"].result_list
+    assert [int(row.exchange_id, 16) for row in rows] == [1]
+
+
+@pytest.mark.parametrize(
+    ("model", "usage", "figure"),
+    [
+        ("gpt-4o", {"input_tokens": 100_000, "output_tokens": 10_000}, "$0.35"),
+        ("gpt-4o", {"input_tokens": 100_000, "cached_tokens": 90_000, "output_tokens": 10_000}, "$0.24"),
+        ("gpt-4o", {"input_tokens": 100, "output_tokens": 10}, "$0.00035"),
+        ("nobody-s-model", {"input_tokens": 100, "output_tokens": 10}, "not known"),
+    ],
+)
+def test_the_page_estimates_what_it_cost(admin, model, usage, figure):
+    provider = make_provider(key="openai", adapter="openai")
+    record = make_usage(
+        provider_key="openai", upstream_model=model, credential=make_credential(provider), **usage
+    )
+    page = admin.get(reverse("admin:routing_usagerecord_change", args=[record.pk]))
+    (cost,) = [card for card in page.context["story"]["figures"] if card["title"] == "Cost"]
+    assert cost["figure"] == figure
+    assert figure in page.content.decode()
+
+
 def test_the_page_tells_each_attempt_and_its_reason(admin):
     first = make_credential(make_provider(), label="Research")
     attempts = [

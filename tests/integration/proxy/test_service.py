@@ -63,6 +63,19 @@ async def test_the_views_of_a_provider(served):
     }
 
 
+async def test_without_a_model_the_providers_that_can_are_told(served):
+    told = (await get(served, "/v1/capabilities?feature=streaming")).json()
+    assert told == {"model": "", "feature": "streaming", "supported": True, "providers": ["fake-1"]}
+    assert set((await get(served, "/v1/capabilities")).json()["features"]) == {
+        "streaming",
+        "functions",
+        "vision",
+        "code_generation",
+    }
+    unknown = await get(served, "/v1/capabilities?model=&feature=soul")
+    assert (unknown.status_code, unknown.json()["error"]["param"]) == (400, "feature")
+
+
 async def test_what_is_not_there_and_what_is_not_allowed(served):
     missing = await get(served, "/v1/providers/nobody/status")
     assert (missing.status_code, missing.json()["error"]["message"]) == (404, "provider not found: nobody")

@@ -63,6 +63,35 @@ async def test_a_failure_after_the_first_newline_is_an_error_body_under_200(prox
     assert proxy.line.status == 400
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/images/generations", {"prompt": "a cat"}), ("/embeddings", {"input": "a"})],
+)
+async def test_slow_pictures_and_embeddings_are_announced_too(proxy, upstream, path, body):
+    made = {"created": 1, "object": "list", "data": [{"b64_json": "aGk=", "embedding": [0.5], "index": 0}]}
+    upstream.then(late(answers(body=made)))
+    proxy.offer("m", f"{upstream.url}/v1")
+    switch(proxy, nonstream_keepalive_s=0.03)
+    headers = {"authorization": f"Bearer {KEY}"}
+    response = await proxy.http.post(f"{proxy.url}/v1{path}", json={"model": "m", **body}, headers=headers)
+    assert response.status_code == 200
+    assert response.content.startswith(b"\n\n")
+    assert response.json()["data"][0]["index"] == 0
+    assert proxy.line.status == 200
+
+
+async def test_a_relayed_failure_after_the_first_newline_is_an_error_body(proxy, upstream):
+    upstream.then(late(answers(400, openai_error("no such thing", "invalid_request_error"))))
+    proxy.offer("m", f"{upstream.url}/v1")
+    switch(proxy, nonstream_keepalive_s=0.03)
+    headers = {"authorization": f"Bearer {KEY}"}
+    response = await proxy.http.post(
+        f"{proxy.url}/v1/images/generations", json={"model": "m", "prompt": "a cat"}, headers=headers
+    )
+    assert (response.status_code, response.json()["error"]["message"]) == (200, "no such thing")
+    assert proxy.line.status == 400
+
+
 async def test_a_quick_answer_has_no_newline(proxy, upstream):
     upstream.then(answers(body=COMPLETION))
     proxy.offer("m", f"{upstream.url}/v1")

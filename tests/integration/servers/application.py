@@ -57,6 +57,7 @@ async def digest(scope, receive, send, asked):
         messages += 1
         more = message["more_body"]
     told = {"size": size, "sha256": seen.hexdigest(), "messages": messages, "client": scope["client"][0]}
+    told["underscored"] = [name.decode() for name, _ in scope["headers"] if b"_" in name]
     await answer(send, json.dumps(told).encode())
 
 

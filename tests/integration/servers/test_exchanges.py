@@ -54,6 +54,11 @@ def test_a_small_body_is_one_message_on_daphne(serve):
     assert request(serve("daphne"), "/digest", b"x" * 500_000)[1]["messages"] == 1
 
 
+def test_of_names_with_an_underscore_only_codex_s_session_passes_on_daphne(serve):
+    told = request(serve("daphne"), "/digest", b"x", Session_id="s1", X_Forwarded_For="10.0.0.1")[1]
+    assert told["underscored"] == ["session_id"]
+
+
 def test_a_connection_is_used_again(serve, server):
     running = serve(server)
     client = http.client.HTTPConnection(running.host, running.port, timeout=10)
