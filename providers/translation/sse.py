@@ -2,7 +2,7 @@
 
 Follows the WHATWG HTML standard (section "Server-sent events", 2024) with the liberties that providers
 need: an event pending at the end of the stream is dispatched too. Lines end at LF, CR LF or CR only, so
-U+2028 or a form feed inside JSON is no line end. Bytes are decoded per line, never per network chunk.
+U+2028 or a form feed inside JSON is no line end. Bytes are decoded by whole lines, never per network chunk.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from providers.errors import UpstreamProtocolError
 BOM = b"\xef\xbb\xbf"
 
 
-class SseEvent(msgspec.Struct, frozen=True):
+class SseEvent(msgspec.Struct, frozen=True, gc=False):
     """``name`` is the ``event:`` field or None. ``data`` joins several ``data:`` lines with LF."""
 
     name: str | None
@@ -54,56 +54,64 @@ class SseReader:
             self._scanned = len(buffer)
             self._check(len(buffer))
             return []
-        blocks = bytes(buffer[:end]).split(b"\n\n")
+        whole = bytes(buffer[:end])
         del buffer[: end + 2]
         self._scanned = len(buffer)
-        return [event for block in blocks if (event := self._event(block)) is not None]
+        if end > self._limit:
+            for block in whole.split(b"\n\n"):
+                self._check(len(block))
+        return list(filter(None, map(_event_of, _text(whole).split("\n\n"))))
 
     def close(self) -> list[SseEvent]:
         """The stream ended: the event still pending, if any. Raises UpstreamProtocolError inside a line that
         is not yet data; whether data is whole is for its reader to see."""
-        block, self._buffer = bytes(self._buffer), bytearray()
+        self._check(len(self._buffer))
+        block = _text(bytes(self._buffer))
+        self._buffer.clear()
         self._scanned = 0
-        event = self._event(block)
-        line = block.rpartition(b"\n")[2]
-        if line and not (event and event.data) and not line.startswith((b":", b"id:", b"retry:")):
+        event = _event_of(block)
+        line = block.rpartition("\n")[2]
+        if line and not (event and event.data) and not line.startswith((":", "id:", "retry:")):
             raise UpstreamProtocolError("the upstream's stream stopped inside an event")
         return [] if event is None else [event]
-
-    def _event(self, block: bytes) -> SseEvent | None:
-        """The event in ``block``, which holds no blank line but perhaps one before it."""
-        self._check(len(block))
-        try:
-            # The two forms that providers send, without a look at each line: half the cost of reading.
-            if block.startswith(b"data: ") and b"\n" not in block:
-                return SseEvent(None, block[6:].decode())
-            if block.startswith(b"event: "):
-                name, _, rest = block.partition(b"\n")
-                if rest.startswith(b"data: ") and b"\n" not in rest:
-                    return SseEvent(name[7:].decode() or None, rest[6:].decode())
-            return _event_of_lines(block)
-        except UnicodeDecodeError as error:
-            raise UpstreamProtocolError("the upstream's event stream is not UTF-8") from error
 
     def _check(self, size: int) -> None:
         if size > self._limit:
             raise UpstreamProtocolError(f"the upstream sent an event of more than {self._limit} bytes")
 
 
-def _event_of_lines(block: bytes) -> SseEvent | None:
-    data: list[bytes] = []
-    name: bytes | None = None
-    for line in block.split(b"\n"):
-        field, _, value = line.partition(b":")
-        value = value.removeprefix(b" ")
-        if field == b"data":
+def _text(data: bytes) -> str:
+    """Whole lines, which no character crosses, are decoded at once: half the cost of reading."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise UpstreamProtocolError("the upstream's event stream is not UTF-8") from error
+
+
+def _event_of(block: str) -> SseEvent | None:
+    """The event in ``block``, which holds no blank line but perhaps one before it."""
+    # The two forms that providers send, without a look at each line.
+    if block.startswith("data: ") and "\n" not in block:
+        return SseEvent(None, block[6:])
+    if block.startswith("event: "):
+        name, _, rest = block.partition("\n")
+        if rest.startswith("data: ") and "\n" not in rest:
+            return SseEvent(name[7:] or None, rest[6:])
+    return _event_of_lines(block)
+
+
+def _event_of_lines(block: str) -> SseEvent | None:
+    data: list[str] = []
+    name = ""
+    for line in block.split("\n"):
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if field == "data":
             data.append(value)
-        elif field == b"event":
+        elif field == "event":
             name = value
         # comments, id, retry and unknown fields mean nothing to us
-    if not data:
-        return None
-    return SseEvent(name.decode() if name else None, b"\n".join(data).decode())
+    return SseEvent(name or None, "\n".join(data)) if data else None
 
 
 def frame(data: bytes, name: str | None = None) -> bytes:

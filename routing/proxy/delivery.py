@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
+from itertools import chain
 from typing import Protocol
 
 from providers.errors import GatewayError, UpstreamError, UpstreamProtocolError, UpstreamRefused
 from providers.translation.codec import FrameReader, StreamDecoder, StreamEncoder
 from providers.translation.model import (
+    ArgumentsDelta,
     End,
     ErrorInfo,
     Event,
     PartStart,
+    ReasoningDelta,
     Response,
     Start,
     Stopped,
     StreamError,
+    TextDelta,
     Usage,
     UsageUpdate,
 )
@@ -35,6 +39,10 @@ logger = logging.getLogger("routing.proxy")
 
 LINGER_S = 0.5
 """How long the end of an upstream's body may take after its last event, to keep the connection."""
+
+
+SAYING_NOTHING_ELSE = frozenset({TextDelta, ReasoningDelta, ArgumentsDelta})
+"""Events that only the encoder needs to see: nearly all that a stream consists of."""
 
 
 class understood:
@@ -187,28 +195,32 @@ class TranslatedStream:
 
     def _translate(self, chunk: bytes | None, out: list[bytes]) -> None:
         """Append what the client gets for ``chunk``; None is the end of the upstream's body."""
-        feed, reader = self._decoder.feed, self._reader
+        decoder, reader = self._decoder, self._reader
         with understood():
-            for frame in reader.feed(chunk) if chunk is not None else reader.close():
-                self._encode(feed(frame), out)
+            frames = reader.feed(chunk) if chunk is not None else reader.close()
+            self._encode(chain.from_iterable(map(decoder.feed, frames)), out)
             if chunk is None and not self.is_final:
-                self._encode(self._decoder.close(), out)
+                self._encode(decoder.close(), out)
 
-    def _encode(self, events: list[Event], out: list[bytes]) -> None:
-        encode = self._encoder.encode
+    def _encode(self, events: Iterable[Event], out: list[bytes]) -> None:
+        encode, add = self._encoder.encode, out.append
         for event in events:
-            kind = type(event)
-            if kind is UsageUpdate or kind is Start:
-                usage = event.usage  # type: ignore[attr-defined]  # both kinds have it; isinstance costs more
-                if usage is not None:
-                    self.usage = self.usage.merged(usage) if self.usage else usage
-            elif kind is PartStart or kind is Stopped:
+            if type(event) not in SAYING_NOTHING_ELSE:
+                self._note(event)
+            add(encode(event))
+
+    def _note(self, event: Event) -> None:
+        """What an event says of the course of the stream."""
+        match event:
+            case UsageUpdate() | Start():
+                if event.usage is not None:
+                    self.usage = self.usage.merged(event.usage) if self.usage else event.usage
+            case PartStart() | Stopped():
                 self._has_content = True
-            elif kind is StreamError:
-                raise self._classified(event)  # type: ignore[arg-type]  # as above
-            elif kind is End:
+            case StreamError():
+                raise self._classified(event)
+            case End():
                 self.is_final = True
-            out.append(encode(event))
 
     def error(self, info: ErrorInfo) -> bytes:
         return self._encoder.error(info)

@@ -191,7 +191,9 @@ class Encoder:
     # --- deltas
 
     def _text_delta(self, event: TextDelta) -> bytes:
-        choice, lead = self._open(event.candidate, content=b'""')
+        choice, lead = self._choices.get(event.candidate), b""
+        if choice is None:
+            choice, lead = self._open(event.candidate, content=b'""')
         opening = choice.parts.get(event.i)
         if not isinstance(opening, bytes):
             opening = b'{"content":'
