@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from providers.translation.passthrough import BAD_JSON, FIELDS, end_of_events, payload_of, split_events
+from providers.translation.cut import is_whole
+from providers.translation.passthrough import BAD_JSON, FIELDS, Pending, payload_of, split_events
 from providers.translation.sse import frame
 
 MOST_HELD = 16
@@ -38,23 +39,21 @@ class ResponseRepair:
         self._hides = hides
         self._holds = holds
         self._held: list[bytes] = []
-        self._tail = b""
+        self._pending = Pending()
         self._items: list[tuple[float, dict[str, Any]]] = []
         self._hidden: set[str] = set()
 
     def feed(self, chunk: bytes) -> bytes:
-        data = self._tail + chunk
-        cut = end_of_events(data)
-        self._tail = data[cut:]
-        return self._repaired(data[:cut])
+        return self._repaired(self._pending.add(chunk))
 
     def close(self) -> bytes:
-        rest, self._tail = self._tail, b""
+        """An event that was cut stays open, so that it is not taken for a whole one."""
+        rest, self._pending = self._pending.bytes(), Pending()
         held, self._held, self._holds = b"".join(self._held), [], False
-        return held + self._repaired(rest)
+        return held + (self._repaired(rest) if is_whole(rest) else rest)
 
     def _repaired(self, events: bytes) -> bytes:
-        if not self._holds and not any(mark in events for mark in _OF_ITEMS):
+        if not events or (not self._holds and not any(mark in events for mark in _OF_ITEMS)):
             return events
         return b"".join(self._event(event) for event in split_events(events))
 

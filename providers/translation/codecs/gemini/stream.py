@@ -424,7 +424,7 @@ class Encoder:
     ) -> bytes:
         """A chunk with one part; ``i`` is its place in the answer."""
         if i is not None:
-            shown = self._outs[candidate].shown
+            shown = self._out(candidate).shown
             shown.setdefault(i, len(shown))
         body: dict[str, Json] = {"content": {"role": "model", "parts": [part]}, "index": candidate}
         return self._frame([{**body, **(beside or {})}])

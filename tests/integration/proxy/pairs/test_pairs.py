@@ -128,13 +128,15 @@ async def test_an_error_inside_a_stream_is_an_error_to_the_sdk(client, spoken, o
     assert proxy.line.outcome == "cut"
 
 
-@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize(("share", "breaks"), [(0.3, False), (0.6, True), (1.0, True)])
 async def test_a_cut_stream_is_an_error_and_never_a_clean_end(
-    client, spoken, offered, upstream, proxy, share
+    client, spoken, offered, upstream, proxy, share, breaks
 ):
+    """Inside an event the body ends or the connection breaks; it breaks also behind the stop reason."""
     offered(spoken)
-    events = STREAM[spoken](CALLS)
-    upstream.then(streams(*events[: int(len(events) * share)], gap_s=0.001))
+    whole = b"".join(STREAM[spoken](CALLS))
+    end = int(len(whole) * share) - 5  # with all of it, inside the terminator: Gemini has none
+    upstream.then(streams(whole[: end // 2], whole[end // 2 : end], gap_s=0.005, cut=breaks))
     with pytest.raises(Failure):
         await client.ask(Question(with_tools=True), stream=True)
     assert proxy.line.outcome == "cut"

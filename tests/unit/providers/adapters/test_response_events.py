@@ -75,3 +75,10 @@ def test_an_endless_opening_is_not_held_for_ever():
     repair = ResponseRepair(holds=True)
     out = b"".join(repair.feed(CREATED) for _ in range(20))
     assert out == CREATED * 20
+
+
+@pytest.mark.parametrize("size", [1, 10_000])
+def test_an_event_that_was_cut_stays_open(size):
+    stream = STREAM[: len(CREATED) + 90]
+    assert repaired(stream, size) == stream
+    assert repaired(stream[: len(CREATED) - 2], size).rstrip() == CREATED.rstrip()
