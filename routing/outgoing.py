@@ -6,12 +6,15 @@ function, so that what is shown is what goes. Sends nothing, reads no database a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import msgspec
 
 from providers.adapters.abilities import abilities_of
 from providers.adapters.base import Call, Operation
 from providers.adapters.registry import adapter_for
-from providers.translation.codec import Encoded
+from providers.translation.codec import Encoded, MalformedRequest
 from providers.translation.model import ReasoningConfig, Request
 from providers.translation.passthrough import ParsedBody
 from providers.translation.registry import CODECS, PASSTHROUGHS, UPSTREAM_CODECS
@@ -19,6 +22,9 @@ from providers.values import Format
 from routing.core.payload import PayloadRules
 from routing.core.payload_rules import IMAGE_TOOL, Subject, applied, rules_for, without_image_tool
 from routing.core.resolve import Candidate, split_suffix
+
+_MOST_TOKENS = 10**9
+"""Beyond any model; the encoders cut it to what theirs takes."""
 
 LEVELS = frozenset({"minimal", "low", "medium", "high", "xhigh", "max"})
 
@@ -46,9 +52,15 @@ class Ask(msgspec.Struct, kw_only=True):
     def neutral(self) -> Request:
         """The request in the neutral model, the model name's suffix applied. Raises MalformedRequest."""
         if self.request is None:
-            request = CODECS[self.parsed.format].decode_request(self.parsed.value())
+            with bounded_depth():
+                request = CODECS[self.parsed.format].decode_request(self.parsed.value())
             if self.suffix:
-                request = msgspec.structs.replace(request, reasoning=reasoning_of(self.suffix))
+                # How much is thought; what is shown of it stays the client's affair.
+                said = request.reasoning
+                wanted = msgspec.structs.replace(
+                    reasoning_of(self.suffix), show=said.show, encrypted=said.encrypted
+                )
+                request = msgspec.structs.replace(request, reasoning=wanted)
             self.request = request
         return self.request
 
@@ -113,8 +125,9 @@ def prepare(ask: Ask, candidate: Candidate, now: float, format_: Format | None =
         request = ask.neutral()
         if is_switched:
             request = msgspec.structs.replace(request, stream=is_stream)
-        encoded = UPSTREAM_CODECS[format_].encode_request(request, candidate.model, capabilities)
-        body = msgspec.json.encode(encoded.body)
+        with bounded_depth():
+            encoded = UPSTREAM_CODECS[format_].encode_request(request, candidate.model, capabilities)
+            body = msgspec.json.encode(encoded.body)
         headers = tuple(encoded.headers.items())
     reads_headers = bool(credential.headers) or adapter_for(credential.adapter).reads_client_headers
     call = Call(
@@ -131,6 +144,15 @@ def prepare(ask: Ask, candidate: Candidate, now: float, format_: Format | None =
         seed=ask.seed,
     )
     return Outgoing(call=call, passes=is_passed, encoded=encoded)
+
+
+@contextmanager
+def bounded_depth() -> Iterator[None]:
+    """JSON that can just be read may be too deep to be walked: schemas take several steps per level."""
+    try:
+        yield
+    except RecursionError as error:
+        raise MalformedRequest("The request is nested too deeply.") from error
 
 
 def ruled(body: bytes, ask: Ask, candidate: Candidate, format_: Format) -> bytes:
@@ -169,6 +191,6 @@ def reasoning_of(suffix: str) -> ReasoningConfig:
         return ReasoningConfig(mode="on", effort=value)
     if value == "none" or value == "0":
         return ReasoningConfig(mode="off")
-    if value.isdigit():
-        return ReasoningConfig(mode="on", budget=int(value))
+    if value.isascii() and value.isdigit():
+        return ReasoningConfig(mode="on", budget=int(value) if len(value) < 10 else _MOST_TOKENS)
     return ReasoningConfig(mode="auto")

@@ -22,11 +22,15 @@ def _thinks(
         thinking_zero=can_stop,
         thinking_levels=levels,
         signatures_required=signed,
+        media_in_results=signed,
+        image_output=False,
     )
 
 
 def _plain(max_output_tokens: int) -> Capabilities:
-    return Capabilities(max_output_tokens=max_output_tokens, thinking="none", json_schema_native=False)
+    return Capabilities(
+        max_output_tokens=max_output_tokens, thinking="none", json_schema_native=False, image_output=False
+    )
 
 
 _ALL = ("minimal", "low", "medium", "high")

@@ -63,6 +63,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """claude: a look-alike that verifies no signature and wants its thinking back all the same."""
     call_ids: bool = True
     """gemini: accepts ``id`` on calls and responses."""
+    media_in_results: bool = False
+    """gemini 3: reads images and documents inside a function's response."""
+    image_output: bool = True
+    """gemini: answers with images when asked to; others refuse the wish."""
 
 
 class Encoded(msgspec.Struct, frozen=True, kw_only=True):

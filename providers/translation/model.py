@@ -44,8 +44,19 @@ class Signature(msgspec.Struct, frozen=True):
     issuer: Format
 
 
+class Original(msgspec.Struct, frozen=True):
+    """What a part was before it was put into words that every format knows: ``raw`` in ``format``.
+
+    An encoder of that format writes it back; for the others nothing is lost that they could hold.
+    """
+
+    format: Format
+    raw: dict[str, Json]
+
+
 class Part(Node, frozen=True, kw_only=True):
     cache: CacheMark | None = None
+    original: Original | None = None
 
 
 class Text(Part, frozen=True, kw_only=True):
@@ -155,6 +166,12 @@ class Unknown(Part, frozen=True, kw_only=True):
     format: Format
     activity: Activity | None = None
 
+    @property
+    def label(self) -> str:
+        """What to call it in a report: its type, or the one field that says what it is."""
+        kind = self.raw.get("type")
+        return kind if isinstance(kind, str) and kind else next(iter(self.raw), "part")
+
 
 # --- request ---------------------------------------------------------------------------------
 
@@ -192,6 +209,26 @@ class WebSearch(msgspec.Struct, frozen=True, kw_only=True):
     max_uses: int | None = None
 
 
+class McpServer(msgspec.Struct, frozen=True, kw_only=True):
+    """A server of tools that the vendor calls by itself, without asking anybody.
+
+    Only what every vendor means alike is told so: a server whose calls somebody must approve is none.
+    """
+
+    url: str
+    token: str | None = None
+    """For ``Authorization: Bearer``."""
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
+    allowed: tuple[str, ...] | None = None
+    """The only tools of it that may be called; None for all."""
+    is_portable: bool = True
+    """Whether another vendor would keep to what was asked: it would not where single tools are denied."""
+    original: Original | None = None
+    """The server as its format defines it beside the tools."""
+    also: tuple[str, ...] = ()
+    """Names of what else its definition says, which only its own format knows."""
+
+
 class Tool(Node, frozen=True, kw_only=True):
     name: str
     kind: str = "function"
@@ -206,6 +243,10 @@ class Tool(Node, frozen=True, kw_only=True):
     """The group that the tool was defined in (responses); ``name`` is then ``<namespace>__<its name>``."""
     search: WebSearch | None = None
     """For kind ``web_search``."""
+    mcp: McpServer | None = None
+    """For kind ``mcp``; ``name`` is the server's label."""
+    is_legacy: bool = False
+    """Defined in ``functions`` of Chat Completions: the answer calls it the old way."""
 
 
 class ToolChoice(msgspec.Struct, frozen=True, kw_only=True):

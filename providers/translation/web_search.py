@@ -28,7 +28,7 @@ def options_of(raw: Block) -> WebSearch | None:
         allowed_domains=_texts(named.get("allowed_domains")),
         blocked_domains=_texts(named.get("blocked_domains")),
         location=_place(named.get("user_location")),
-        size=size if isinstance(size, str) else None,
+        size=size if size in ("low", "medium", "high") else None,
         max_uses=uses if isinstance(uses, int) and not isinstance(uses, bool) else None,
     )
     return found if found != WebSearch() else None

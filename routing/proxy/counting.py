@@ -16,7 +16,7 @@ from providers.translation.model import Json
 from providers.translation.registry import CODECS
 from providers.translation.token_estimate import estimate
 from providers.values import Format
-from routing.outgoing import Ask
+from routing.outgoing import Ask, bounded_depth
 from routing.proxy.attempt import ESTIMATE, Attempt, WholeAnswer
 from routing.proxy.delivery import Delivery
 from routing.proxy.exchange import Exchange
@@ -56,7 +56,8 @@ class CountingExchange(Exchange):
 
 async def estimated(ask: Ask) -> WholeAnswer:
     """Counted here, beside the event loop: a long conversation takes a while."""
-    request = CODECS[ask.parsed.format].decode_request(countable(ask.parsed.value(), ask.parsed.format))
+    with bounded_depth():
+        request = CODECS[ask.parsed.format].decode_request(countable(ask.parsed.value(), ask.parsed.format))
     tokens = await asyncio.to_thread(estimate, request)
     body = msgspec.json.encode(_ANSWERS[ask.format](tokens))
     return WholeAnswer(body=body, usage=None, headers=(ESTIMATE,))

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from providers.adapters.base import Operation
+from providers.translation.codec import MalformedRequest
 from providers.translation.codecs.openai.passthrough import effort_of
 from providers.translation.registry import PASSTHROUGHS
 from providers.values import CredentialEntry, Format
@@ -24,6 +25,8 @@ from routing.outgoing import Ask, prepare, reasoning_of
         ("8192", "on", None, 8192),
         ("auto", "auto", None, None),
         ("-1", "auto", None, None),
+        ("\u00b2", "auto", None, None),
+        ("9" * 5000, "on", None, 10**9),
     ],
 )
 def test_a_suffix_is_a_level_a_number_of_tokens_none_or_auto(suffix, mode, effort, budget):
@@ -52,6 +55,25 @@ def test_a_passed_chat_request_gets_the_level_that_is_meant(suffix, change):
 def ask(body: dict, format_: Format = Format.OPENAI, **options) -> Ask:
     parsed = PASSTHROUGHS[format_].parse(msgspec.json.encode(body))
     return Ask(parsed=parsed, suffix="", headers={}, format=format_, now=1, seed="0" * 32, **options)
+
+
+def test_a_suffix_says_how_much_is_thought_and_the_client_what_is_shown():
+    thinking = {"type": "adaptive", "display": "omitted"}
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "thinking": thinking}
+    asked = ask(body, Format.CLAUDE)
+    asked.suffix = "high"
+    reasoning = asked.neutral().reasoning
+    assert (reasoning.mode, reasoning.effort, reasoning.show) == ("on", "high", "none")
+
+
+def test_a_body_too_deep_to_be_walked_is_the_clients_fault():
+    schema: dict = {"type": "string"}
+    for _ in range(450):
+        schema = {"type": "object", "properties": {"a": schema}}
+    tool = {"type": "function", "function": {"name": "f", "strict": True, "parameters": schema}}
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "tools": [tool]}
+    with pytest.raises(MalformedRequest):
+        prepare(ask(body), candidate("claude"), 0.0)
 
 
 def candidate(adapter: str, model: str = "m-1", **options) -> Candidate:

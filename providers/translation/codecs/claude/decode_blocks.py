@@ -18,6 +18,7 @@ from providers.translation.model import (
     Ext,
     Json,
     Media,
+    Original,
     Part,
     Reasoning,
     Signature,
@@ -110,14 +111,13 @@ def _document_of_blocks(
 ) -> list[Part]:
     """A document made of blocks: text stays one document, text with images is flattened in order.
 
-    The raw source stays in ``ext`` in the first case, so Anthropic gets the blocks (citations refer to
-    them by number).
+    In the first case the raw source stays with it, so Anthropic gets the blocks (citations refer to them
+    by number).
     """
     parts = decode_content(source.get("content"), f"{param}.source.content", names)
     texts = [part.text for part in parts if isinstance(part, Text)]
     if len(texts) != len(parts):
         return parts
-    own = ext.get(Format.CLAUDE, {}) | {"source": source}
     return [
         Media(
             kind="document",
@@ -125,7 +125,8 @@ def _document_of_blocks(
             text="\n".join(texts),
             title=fields.optional_text(block.get("title"), f"{param}.title"),
             cache=fields.cache_mark(block, param),
-            ext={Format.CLAUDE: own},
+            original=Original(Format.CLAUDE, {"source": source}),
+            ext=ext,
         )
     ]
 
@@ -142,7 +143,10 @@ def _media(kind: str, source: dict[str, Json], block: dict[str, Json], param: st
     mime = media.normal_mime(mime) if mime else None
     match source.get("type"):
         case "base64":
-            data = fields.text(source.get("data"), f"{path}.data")
+            try:
+                data = media.standard_base64(fields.text(source.get("data"), f"{path}.data"))
+            except ValueError as error:
+                raise fields.malformed(f"{path}.data", str(error)) from error
             return msgspec.structs.replace(common, data=data, mime=mime or media.sniff_mime(data))
         case "url":
             return msgspec.structs.replace(common, url=fields.text(source.get("url"), f"{path}.url"))
@@ -168,7 +172,7 @@ def _search_result(block: dict[str, Json], param: str, names: CallNames) -> list
         Text(
             text="\n".join(line for line in lines if line),
             cache=fields.cache_mark(block, param),
-            ext={Format.CLAUDE: {"search_result": block}},
+            original=Original(Format.CLAUDE, block),
         )
     ]
 

@@ -7,7 +7,7 @@ no typed home is kept in ``ext`` for Anthropic alone. Source: the SDK's ``Messag
 from __future__ import annotations
 
 from providers.translation.codec import MalformedRequest
-from providers.translation.codecs.claude import fields
+from providers.translation.codecs.claude import fields, mcp
 from providers.translation.codecs.claude.decode_blocks import CallNames, decode_content
 from providers.translation.codecs.claude.errors import THREAD_UNSUPPORTED
 from providers.translation.model import (
@@ -44,10 +44,15 @@ _TYPED = frozenset(
         "top_k",
         "stop_sequences",
         "metadata",
+        mcp.SERVERS,
     }
 )
 
+_MARKED = frozenset({"cache_control"})
+
 _TIERS = {"auto": "auto", "standard_only": "default"}
+
+_EFFORTS = ("low", "medium", "high", "xhigh", "max")
 
 _SHOW = {"summarized": "summary", "omitted": "none"}
 
@@ -60,7 +65,6 @@ _SERVER_TOOLS = (
     ("tool_search_", "tool_search"),
     ("bash_", "bash"),
     ("memory_", "memory"),
-    ("mcp_toolset", "mcp"),
 )
 """The dated tool types (``web_search_20250305``) by their stem, and the neutral kind."""
 
@@ -80,7 +84,7 @@ def decode_request(body: Json) -> Request:
         instructions=(*_decode_system(root.get("system")), *inner),
         stream=bool(fields.optional_flag(root.get("stream"), "stream")),
         include_usage=True,
-        tools=_decode_tools(root.get("tools")),
+        tools=_decode_tools(root.get("tools"), root.get(mcp.SERVERS)),
         tool_choice=choice,
         parallel=parallel,
         reasoning=_decode_reasoning(root),
@@ -125,7 +129,8 @@ def _texts(content: Json, param: str) -> tuple[Text, ...]:
 def _decode_messages(messages: Json) -> tuple[tuple[Turn, ...], list[Instruction]]:
     """The turns, and the instructions that stood between them.
 
-    Consecutive messages of one role become one turn, as Anthropic itself reads them.
+    Consecutive messages of the user become one turn, as Anthropic itself reads them; those of the
+    assistant stay apart, because other formats would run their texts into each other.
     """
     raw = fields.sequence(messages, "messages")
     if not raw:
@@ -149,7 +154,7 @@ def _decode_messages(messages: Json) -> tuple[tuple[Turn, ...], list[Instruction
         parts = decode_content(message.get("content"), path, call_names)
         if not parts:
             continue
-        if may_merge and turns and turns[-1].role == role:
+        if may_merge and role == "user" and turns and turns[-1].role is Role.USER:
             parts = [*turns.pop().parts, *parts]
         turns.append(Turn(role=Role(role), parts=_results_first(parts)))
         may_merge = True
@@ -160,15 +165,23 @@ def _results_first(parts: list[Part]) -> tuple[Part, ...]:
     return tuple(sorted(parts, key=lambda part: not isinstance(part, ToolResult)))
 
 
-def _decode_tools(tools: Json) -> tuple[Tool, ...]:
-    return tuple(
-        _decode_tool(fields.mapping(item, f"tools[{n}]"), f"tools[{n}]")
+def _decode_tools(tools: Json, mcp_servers: Json) -> tuple[Tool, ...]:
+    servers = mcp.decode_servers(mcp_servers)
+    decoded = [
+        _decode_tool(fields.mapping(item, f"tools[{n}]"), servers, f"tools[{n}]")
         for n, item in enumerate(fields.optional_sequence(tools, "tools"))
-    )
+    ]
+    named = {tool.name for tool in decoded if tool.kind == "mcp"}
+    decoded += [mcp.server_alone(name, server) for name, server in servers.items() if name not in named]
+    return tuple(decoded)
 
 
-def _decode_tool(raw: dict[str, Json], param: str) -> Tool:
+def _decode_tool(raw: dict[str, Json], servers: dict[str, dict[str, Json]], param: str) -> Tool:
     kind = fields.optional_text(raw.get("type"), f"{param}.type")
+    if kind == mcp.TOOLSET:
+        name, server = mcp.decode_toolset(raw, servers, param)
+        mark = fields.cache_mark(raw, param)
+        return Tool(name=name, kind="mcp", mcp=server, cache=mark, ext=fields.rest(raw, _MARKED))
     if kind not in (None, "custom"):
         return _decode_server_tool(raw, kind, param)
     schema = raw.get("input_schema")
@@ -191,7 +204,7 @@ def _decode_server_tool(raw: dict[str, Json], kind: str, param: str) -> Tool:
         kind=stem,
         search=options_of(raw) if stem == "web_search" else None,
         cache=fields.cache_mark(raw, param),
-        ext=fields.rest(raw, frozenset({"cache_control"})),
+        ext=fields.rest(raw, _MARKED),
     )
 
 
@@ -223,6 +236,8 @@ def _decode_reasoning(root: dict[str, Json]) -> ReasoningConfig:
     thinking = fields.optional_mapping(root.get("thinking"), "thinking")
     output = fields.optional_mapping(root.get("output_config"), "output_config")
     effort = fields.optional_text(output.get("effort"), "output_config.effort")
+    if effort is not None and effort not in _EFFORTS:
+        raise fields.malformed("output_config.effort", f"must be one of {', '.join(_EFFORTS)}")
     kind = thinking.get("type")
     display = thinking.get("display")
     show = _SHOW.get(display) if isinstance(display, str) else None

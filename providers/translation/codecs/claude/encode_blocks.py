@@ -34,6 +34,7 @@ _IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 """The four that ``image.source`` accepts (SDK type ``Base64ImageSource``)."""
 
 
+_TTLS = ("5m", "1h")
 _BREAKPOINT = "prompt_cache_breakpoint"
 
 
@@ -74,7 +75,7 @@ def mark(block: Block, cache: CacheMark | None) -> Block:
 
 
 def cache_control(cache: CacheMark) -> Block:
-    return {"type": "ephemeral", "ttl": cache.ttl} if cache.ttl else {"type": "ephemeral"}
+    return {"type": "ephemeral", "ttl": cache.ttl} if cache.ttl in _TTLS else {"type": "ephemeral"}
 
 
 def encode_part(part: Part, where: str, encoding: Encoding) -> list[Block]:
@@ -87,6 +88,8 @@ def encode_part(part: Part, where: str, encoding: Encoding) -> list[Block]:
         case RefusalText():
             return _plain(part.text, part.cache)
         case Media():
+            if part.detail not in (None, "auto"):
+                encoding.drop(f"{where}.detail")
             return [mark(_media(part, where), part.cache)]
         case Reasoning():
             return _reasoning(part, where, encoding)
@@ -100,8 +103,8 @@ def encode_part(part: Part, where: str, encoding: Encoding) -> list[Block]:
 def encode_text(part: Text, where: str, encoding: Encoding) -> list[Block]:
     """A text block; none when the text is blank, which Anthropic refuses."""
     raw = own(part)
-    if "search_result" in raw:
-        return [mark(dict(raw["search_result"]), part.cache)]
+    if written := _original(part):
+        return [mark(written, part.cache)]
     _drop_signature(part.signature, where, encoding)
     blocks = _plain(part.text, part.cache)
     if blocks:
@@ -149,8 +152,7 @@ def _tool_use(part: ToolCall, where: str, encoding: Encoding) -> Block:
 def _unknown(part: Unknown, where: str, encoding: Encoding) -> list[Block]:
     if part.format is Format.CLAUDE:
         return [dict(part.raw)]
-    kind = part.raw.get("type")
-    encoding.drop(f"{where}.{kind if isinstance(kind, str) else 'part'}")
+    encoding.drop(f"{where}.{part.label}")
     return []
 
 
@@ -231,7 +233,13 @@ def _document(part: Media, mime: str | None, where: str) -> Block:
     block: Block = {"type": "document", "source": source}
     if title := part.title or part.filename:
         block["title"] = title
-    return block | own(part)
+    return block | own(part) | _original(part)
+
+
+def _original(part: Part) -> Block:
+    """The block, or the fields of one, as this format had them."""
+    found = part.original
+    return dict(found.raw) if found is not None and found.format is Format.CLAUDE else {}
 
 
 def _reference(part: Media) -> Block | None:

@@ -21,6 +21,9 @@ from providers.translation.model import Instruction, Json, Part, Request, Role, 
 
 Message = dict[str, Json]
 
+_USERS_OWN = frozenset({"image", "document"})
+"""Blocks that are "not permitted within assistant turns" (seen in the service's error, 2025)."""
+
 _FILLER = "..."
 """The text of a user message that must exist though nobody wrote one (blank text is refused)."""
 
@@ -69,12 +72,19 @@ class _Messages:
         self._encoding = encoding
         self._messages: list[Message] = []
         self._open: set[str] = set()
+        self._moved: list[Block] = []
+        """Media of the assistant: Anthropic refuses them in its turns, so the next user message has them."""
 
     def add(self, turn: Turn, where: str) -> None:
         self._encoding.drop_foreign(turn, where)
         if turn.name:
             self._encoding.drop(f"{where}.name")
         blocks = [block for part in turn.parts for block in self._part(part, where)]
+        if turn.role is Role.ASSISTANT:
+            self._moved += [block for block in blocks if block.get("type") in _USERS_OWN]
+            blocks = [block for block in blocks if block.get("type") not in _USERS_OWN]
+        else:
+            blocks, self._moved = self._moved + blocks, []
         if not blocks:
             return
         if turn.role is Role.ASSISTANT:
@@ -87,6 +97,8 @@ class _Messages:
             self._append("system", blocks)
 
     def finish(self) -> list[Message]:
+        if self._moved:
+            self._append("user", self._moved)
         if not self._messages or self._messages[0]["role"] != "user":
             self._messages.insert(0, {"role": "user", "content": [{"type": "text", "text": _FILLER}]})
         for message in self._messages:
@@ -113,15 +125,8 @@ class _Messages:
 
 
 def _results_first(blocks: list[Block]) -> list[Block]:
-    """Results before everything else, one per call: of two for the same call the later stands."""
-    results: dict[str, Block] = {}
-    others = []
-    for block in blocks:
-        if block.get("type") == "tool_result":
-            results[block["tool_use_id"]] = block
-        else:
-            others.append(block)
-    return [*results.values(), *others]
+    """Results before everything else; the sort is stable."""
+    return sorted(blocks, key=lambda block: block.get("type") != "tool_result")
 
 
 def _trim_prefill(messages: list[Message]) -> None:

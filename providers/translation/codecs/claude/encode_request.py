@@ -7,6 +7,7 @@ permitted"). What has no place is named in ``Encoded.dropped``; what must not be
 from __future__ import annotations
 
 from providers.translation.codec import Capabilities, Encoded, Untranslatable
+from providers.translation.codecs.claude import mcp
 from providers.translation.codecs.claude.encode_blocks import Block, Encoding, own
 from providers.translation.codecs.claude.encode_messages import encode_messages
 from providers.translation.codecs.claude.encode_reasoning import Thinking, encode_reasoning
@@ -15,6 +16,7 @@ from providers.translation.codecs.claude.schema import output_schema
 from providers.translation.json_text import dumps
 from providers.translation.kept_state import refuse_foreign_state
 from providers.translation.model import Json, Request
+from providers.translation.results import one_per_call
 from providers.values import Format
 
 _TIERS = {"auto": "auto", "default": "standard_only"}
@@ -28,7 +30,10 @@ _MID_SYSTEM_BETA = "mid-conversation-system-2026-04-07"
 def encode_request(request: Request, model: str, capabilities: Capabilities) -> Encoded:
     """The request body for ``model``. Raises Untranslatable; the arguments are not changed."""
     _check(request)
+    request, replaced = one_per_call(request)
     encoding = Encoding(build_names(request), keeps_unsigned_thinking=capabilities.keeps_unsigned_thinking)
+    for name in replaced:
+        encoding.drop(name)
     system, messages = encode_messages(request, capabilities, encoding)
     tools = encode_tools(request, capabilities, encoding)
     thinking = encode_reasoning(
@@ -50,13 +55,26 @@ def encode_request(request: Request, model: str, capabilities: Capabilities) -> 
     body |= _small(request, encoding)
     body |= own(request)
     _limit_marks(body, encoding)
-    sends_mid_system = any(message["role"] == "system" for message in messages)
+    betas = _betas(body)
     return Encoded(
         body=body,
         names=encoding.names,
         dropped=encoding.dropped,
-        headers={"anthropic-beta": _MID_SYSTEM_BETA} if sends_mid_system else {},
+        headers={"anthropic-beta": ",".join(betas)} if betas else {},
     )
+
+
+def _betas(body: dict[str, Json]) -> list[str]:
+    """What of ``body`` the service takes only with a word in the header."""
+    betas = []
+    if any(message["role"] == "system" for message in body["messages"]):
+        betas.append(_MID_SYSTEM_BETA)
+    toolsets = [tool for tool in body.get("tools", []) if tool.get("type") == mcp.TOOLSET]
+    if toolsets:
+        betas.append(mcp.BETA)
+    if len(body.get(mcp.SERVERS, [])) > len(toolsets):
+        betas.append(mcp.BETA_WITHOUT_TOOLSETS)
+    return betas
 
 
 def _check(request: Request) -> None:

@@ -6,8 +6,9 @@ import re
 
 from providers.translation import names
 from providers.translation.codec import Capabilities, Untranslatable
+from providers.translation.codecs.claude import mcp
 from providers.translation.codecs.claude.encode_blocks import Block, Encoding, mark, own
-from providers.translation.codecs.claude.schema import WRAPPED, tool_schema
+from providers.translation.codecs.claude.schema import WRAPPED, output_schema, tool_schema
 from providers.translation.json_text import dumps
 from providers.translation.model import Json, Request, Tool, ToolCall
 from providers.translation.names import NameMap
@@ -45,7 +46,7 @@ def build_names(request: Request) -> NameMap:
 
 
 def encode_tools(request: Request, capabilities: Capabilities, encoding: Encoding) -> dict[str, Json]:
-    """``tools`` and ``tool_choice``, or neither.
+    """``tools`` and ``tool_choice``, or neither, and ``mcp_servers``.
 
     A duplicate name keeps its first definition. A server tool without a counterpart is dropped, unless
     the client insists on calling it.
@@ -53,11 +54,17 @@ def encode_tools(request: Request, capabilities: Capabilities, encoding: Encodin
     choice = request.tool_choice
     allowed = set(choice.names) if choice and choice.mode == "allowed" else None
     tools: list[Block] = []
+    servers: list[Block] = []
     wire_names: dict[str, Json] = {}
     for n, tool in enumerate(request.tools):
         where = f"tools[{n}]"
         if allowed is not None and tool.name not in allowed:
             continue
+        if tool.mcp is not None:
+            servers.append(mcp.encode_server(tool, tool.mcp))
+            if mcp.has_no_toolset(tool):
+                wire_names[tool.name] = None
+                continue
         block = _tool(tool, where, capabilities, encoding)
         if block is None or tool.name in wire_names:
             encoding.drop(where if block is not None else f"{where}.{tool.kind}")
@@ -65,10 +72,11 @@ def encode_tools(request: Request, capabilities: Capabilities, encoding: Encodin
         wire_names[tool.name] = block.get("name")
         tools.append(block)
     _check_forced(request, wire_names)
+    called = {mcp.SERVERS: servers} if servers else {}
     if not tools:
-        return {}
+        return called
     encoded = _choice(request, wire_names, encoding)
-    return {"tools": tools, "tool_choice": encoded} if encoded else {"tools": tools}
+    return called | ({"tools": tools, "tool_choice": encoded} if encoded else {"tools": tools})
 
 
 def is_forced(tool_fields: dict[str, Json]) -> bool:
@@ -81,6 +89,11 @@ def _tool(tool: Tool, where: str, capabilities: Capabilities, encoding: Encoding
     if tool.kind not in ("function", "custom"):
         if "type" in raw:
             return mark(dict(raw), tool.cache)
+        if tool.mcp is not None:
+            lacking = ("headers",) if tool.mcp.headers else ()
+            for name in (*lacking, *tool.mcp.also):
+                encoding.drop(f"{where}.{name}")
+            return mark(mcp.encode_toolset(tool, tool.mcp), tool.cache)
         block = dict(_SERVER_TOOLS.get(tool.kind, {}))
         if not block:
             return None
@@ -94,7 +107,8 @@ def _tool(tool: Tool, where: str, capabilities: Capabilities, encoding: Encoding
         block["description"] = description
     block["input_schema"] = _CUSTOM_SCHEMA if tool.kind == "custom" else tool_schema(tool.schema)
     if tool.strict and tool.kind == "function":
-        if capabilities.structured_output:
+        # A strict schema is held to the dialect of structured output: one word more and all is refused.
+        if capabilities.structured_output and output_schema(block["input_schema"]) == block["input_schema"]:
             block["strict"] = True
         else:
             encoding.drop(f"{where}.strict")
@@ -132,7 +146,9 @@ def _check_forced(request: Request, wire_names: dict[str, Json]) -> None:
     if choice is None or not request.tools:
         return
     if choice.mode == "one":
-        dropped = {tool.name for tool in request.tools} - wire_names.keys()
+        # No word makes the model call some tool of a server.
+        servers = {tool.name for tool in request.tools if tool.kind == "mcp"}
+        dropped = ({tool.name for tool in request.tools} - wire_names.keys()) | servers
         lost = bool(choice.names) and choice.names[0] in dropped
     else:
         lost = not wire_names and (choice.mode == "required" or choice.required)

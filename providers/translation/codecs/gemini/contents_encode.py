@@ -37,6 +37,11 @@ from providers.values import Format
 _FILLER: dict[str, Json] = {"role": "user", "parts": [{"text": " "}]}
 """A part needs content, and the conversation needs a user who begins it."""
 
+_DATA = ("inlineData", "fileData")
+_READ_INSIDE = frozenset({"image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain"})
+"""What a function's response may hold on models that read media there:
+https://ai.google.dev/gemini-api/docs/function-calling#multimodal-function-responses."""
+
 _ROLES = {Role.USER: "user", Role.ASSISTANT: "model"}
 
 
@@ -48,7 +53,7 @@ def encode_contents(
     contents: list[dict[str, Json]] = []
     current_from = _current_turn(request.turns)
     for index, turn in enumerate(request.turns):
-        content = writer.content(turn, f"turns[{index}]")
+        content = writer.content(turn, f"messages[{index}]")
         if not content["parts"]:
             continue
         if contents and contents[-1]["role"] == content["role"]:
@@ -99,18 +104,16 @@ class _Writer:
         results.sort(key=lambda result: self._calls.get(result.call_id, (len(self._calls), ""))[0])
         ordered = iter(results)
         parts: list[Json] = []
-        for index, part in enumerate(turn.parts):
+        for part in turn.parts:
             current = next(ordered) if isinstance(part, ToolResult) else part
-            parts += self._part(current, f"{where}.parts[{index}]")
+            parts += self._part(current, where)
         content: dict[str, Json] = {"role": _ROLES[turn.role], "parts": parts}
         merge_missing(content, turn.ext.get(Format.GEMINI, {}))
         self._report_foreign(turn.ext, where)
         return content
 
     def _part(self, part: Part, where: str) -> list[Json]:
-        if part.cache is not None:
-            self._report("cache_control")
-        self._report_foreign(part.ext, where)
+        self._report_part(part, where)
         own = part.ext.get(Format.GEMINI, {})
         encoded: list[dict[str, Json]]
         match part:
@@ -128,6 +131,9 @@ class _Writer:
                 encoded = self._result(part, where)
             case Unknown(format=Format.GEMINI):
                 encoded = [dict(part.raw)]
+            case Unknown():
+                self._report(f"{where}.{part.label}")
+                encoded = []
             case _:
                 self._report(where)
                 encoded = []
@@ -185,32 +191,52 @@ class _Writer:
 
     def _result(self, result: ToolResult, where: str) -> list[dict[str, Json]]:
         text = "\n".join(_texts(result))
+        inside: list[dict[str, Json]] = []
         media: list[dict[str, Json]] = []
-        for index, part in enumerate(result.parts):
-            inner = f"{where}.parts[{index}]"
+        for part in result.parts:
+            self._report_part(part, where)
             if isinstance(part, Media):
-                media.append(self._media(part, inner))
+                encoded = self._media(part, where)
+                goes_inside = self._can.media_in_results and _mime_of(encoded) in _READ_INSIDE
+                (inside if goes_inside else media).append(encoded)
             elif not isinstance(part, Text | RefusalText):
-                self._report(inner)
+                self._report(
+                    f"{where}.{part.label if isinstance(part, Unknown) else type(part).__name__.lower()}"
+                )
         if result.call_id not in self._calls:
             # Google refuses a result without its call, and losing what it says would be worse.
             self._report(f"{where}.call_id")
             said = text if result.value is None else msgspec.json.encode(result.value).decode()
-            return [{"text": f"Result of the tool {result.name or result.call_id}:\n{said}"}, *media]
+            head = f"Result of the tool {result.name or result.call_id}:\n{said}"
+            return [{"text": head}, *inside, *media]
         _, name = self._calls[result.call_id]
         function: dict[str, Json] = {
             "name": self._names.mangle(name),
             "response": _response(result, text),
         }
+        if inside:
+            # The part has no more than its data here: a resolution is not documented for it.
+            function["parts"] = [
+                {name: value for name, value in part.items() if name in _DATA} for part in inside
+            ]
         if self._can.call_ids:
             function = {"id": result.call_id, **function}
         return [{"functionResponse": function}, *media]
+
+    def _report_part(self, part: Part, where: str) -> None:
+        if part.cache is not None:
+            self._report("cache_control")
+        self._report_foreign(part.ext, where)
 
     def _report_foreign(self, ext: dict[Format, dict[str, Json]], where: str) -> None:
         for issuer, fields in ext.items():
             if issuer is not Format.GEMINI:
                 for field in fields:
                     self._report(f"{where}.{field}")
+
+
+def _mime_of(part: dict[str, Json]) -> str:
+    return next((part[name].get("mimeType", "") for name in _DATA if name in part), "")
 
 
 def _texts(result: ToolResult) -> list[str]:

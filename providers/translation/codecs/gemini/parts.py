@@ -119,7 +119,7 @@ def decode_file(file: Fields, part: Fields) -> Media:
     named = file.text("mimeType")
     mime = normal_mime(named) if named else mime_of_url(uri)
     filename = file.text("displayName")
-    kind = kind_of_mime(mime)
+    kind = "video" if mime is None and _is_youtube(uri) else kind_of_mime(mime)
     return Media(kind=kind, mime=mime, url=uri, filename=filename, detail=_detail(part), ext=part.ext())
 
 
@@ -155,6 +155,15 @@ def mime_of_url(url: str) -> str | None:
         return mime_of_filename(urlsplit(url).path)
     except ValueError:
         return None
+
+
+def _is_youtube(url: str) -> bool:
+    """A video by its page, which Google fetches itself."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    return host in ("youtu.be", "youtube.com") or host.endswith(".youtube.com")
 
 
 def without(ext: Ext, *names: str) -> Ext:

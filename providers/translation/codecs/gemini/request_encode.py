@@ -15,10 +15,12 @@ from providers.translation.codecs.gemini.contents_encode import encode_contents
 from providers.translation.codecs.gemini.fields import merge_missing
 from providers.translation.codecs.gemini.parts import ILLEGAL_IN_NAME, NAME_LIMIT
 from providers.translation.codecs.gemini.schema import clean_response_schema
+from providers.translation.codecs.gemini.schema_native import native_schema
 from providers.translation.codecs.gemini.thinking import encode_thinking
 from providers.translation.codecs.gemini.tools_encode import encode_tool_config, encode_tools
 from providers.translation.kept_state import refuse_foreign_state
 from providers.translation.model import Json, Request, Tool, ToolCall, ToolResult
+from providers.translation.results import one_per_call
 from providers.values import Format
 
 _STOP_LIMIT = 5
@@ -37,7 +39,8 @@ def encode_request(request: Request, model: str, capabilities: Capabilities) -> 
     Google does not have.
     """
     refuse_foreign_state(request, Format.GEMINI)
-    dropped: dict[str, None] = {}
+    request, replaced = one_per_call(request)
+    dropped: dict[str, None] = dict.fromkeys(replaced)
 
     def report(name: str) -> None:
         dropped[name] = None
@@ -51,7 +54,7 @@ def encode_request(request: Request, model: str, capabilities: Capabilities) -> 
     tools = encode_tools(request, capabilities, name_map, report)
     if tools:
         body["tools"] = tools
-    if config := encode_tool_config(request, name_map, report, tools):
+    if config := encode_tool_config(request, capabilities, name_map, report, tools):
         body["toolConfig"] = config
     if generation := _generation_config(request, capabilities, report):
         body["generationConfig"] = generation
@@ -77,9 +80,12 @@ def is_function(tool: Tool) -> bool:
     return tool.kind in ("function", "custom")
 
 
-def _modalities(request: Request) -> list[str] | None:
-    """Models that speak do nothing else: text beside audio is refused."""
+def _modalities(request: Request, can: Capabilities) -> list[str] | None:
+    """Models that speak do nothing else: text beside audio is refused. Images, which elsewhere a tool
+    makes, are a modality here."""
     wanted = request.output.modalities
+    if can.image_output and any(tool.kind == "image_generation" for tool in request.tools):
+        wanted = tuple(dict.fromkeys((*(wanted or ("text",)), "image")))
     return ["AUDIO"] if "audio" in wanted else [modality.upper() for modality in wanted] or None
 
 
@@ -114,7 +120,7 @@ def _generation_config(request: Request, can: Capabilities, report: Report) -> d
         "candidateCount": request.n,
         "responseLogprobs": request.logprobs,
         "logprobs": request.top_logprobs,
-        "responseModalities": _modalities(request),
+        "responseModalities": _modalities(request, can),
         "thinkingConfig": encode_thinking(request.reasoning, can),
     }
     config |= _format(request, can, report)
@@ -135,7 +141,7 @@ def _format(request: Request, can: Capabilities, report: Report) -> dict[str, Js
     config: dict[str, Json] = {"responseMimeType": "application/json"}
     if output.kind == "json_schema" and output.schema is not None:
         if can.json_schema_native:
-            config["responseJsonSchema"] = output.schema
+            config["responseJsonSchema"] = native_schema(output.schema)
         else:
             config["responseSchema"] = clean_response_schema(output.schema)
     return config

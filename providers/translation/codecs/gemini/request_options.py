@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from providers.translation.codec import MalformedRequest
+from providers.translation.codecs.gemini import mcp
 from providers.translation.codecs.gemini.fields import Fields, snake
 from providers.translation.codecs.gemini.schema_normal import to_json_schema
 from providers.translation.codecs.gemini.thinking import decode_thinking
@@ -142,6 +143,9 @@ def _tools(fields: Fields) -> tuple[Tool, ...]:
     tools: list[Tool] = []
     for tool in fields.objects("tools"):
         tools += [_function(declaration) for declaration in tool.objects("functionDeclarations")]
+        if servers := tool.items(mcp.FIELD):
+            tool.put_back(mcp.FIELD, servers)
+            tools += mcp.decode(tool.objects(mcp.FIELD), servers)
         for name, value in tool.rest().items():
             tools.append(_server_tool(_camel(name), value))
     return tuple(tools)

@@ -33,6 +33,8 @@ def decode_thinking(config: Fields | None) -> ReasoningConfig:
     include = config.flag("includeThoughts")
     show = None if include is None else "summary" if include else "none"
     if level and level.upper() != "THINKING_LEVEL_UNSPECIFIED":
+        if level.lower() not in _ORDER:
+            raise config.refuse("thinkingLevel", "must be one of MINIMAL, LOW, MEDIUM, HIGH, XHIGH")
         return ReasoningConfig(mode="on", effort=level.lower(), show=show)
     if budget is None:
         return ReasoningConfig(show=show)

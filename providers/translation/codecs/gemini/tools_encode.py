@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from providers.translation.codec import Capabilities, Untranslatable
+from providers.translation.codecs.gemini import mcp
 from providers.translation.codecs.gemini.fields import merge_missing
 from providers.translation.codecs.gemini.request_options import SERVER_TOOLS
 from providers.translation.codecs.gemini.schema import clean_parameters
+from providers.translation.codecs.gemini.schema_native import native_schema
 from providers.translation.model import Json, Request, Tool, ToolChoice
 from providers.translation.names import NameMap
 from providers.translation.web_search import lost
@@ -30,9 +32,14 @@ def encode_tools(
     for index, tool in enumerate(_offered(request)):
         where = f"tools[{index}]"
         if tool.kind not in ("function", "custom"):
+            if tool.mcp is not None and mcp.is_carried(tool):
+                for name in tool.mcp.also:
+                    report(f"{where}.{name}")
+                continue
             server = _server_tool(tool)
             if server is None:
-                report(where)
+                if not (tool.kind == "image_generation" and can.image_output):
+                    report(where)
             elif server not in servers:
                 servers.append(server)
             for name in lost(tool, where, Format.GEMINI, ()) if server is not None else ():
@@ -49,17 +56,23 @@ def encode_tools(
             report("tools.strict")
         _report_foreign(tool, where, report)
     declared: list[Json] = [{"functionDeclarations": list(functions.values())}] if functions else []
+    if (called := mcp.encode(_offered(request))) is not None:
+        servers.append(called)
     return declared + servers
 
 
 def encode_tool_config(
-    request: Request, name_map: NameMap, report: Callable[[str], None], tools: list[Json]
+    request: Request,
+    can: Capabilities,
+    name_map: NameMap,
+    report: Callable[[str], None],
+    tools: list[Json],
 ) -> dict[str, Json] | None:
     """``toolConfig``, None without a choice or without functions it could be about."""
     choice = request.tool_choice
     if choice is None:
         return None
-    _refuse_lost_tool(request, choice, tools)
+    _refuse_lost_tool(request, choice, can, tools)
     if not any("functionDeclarations" in tool for tool in tools):
         if choice.mode != "auto":
             report("tool_choice")
@@ -89,10 +102,14 @@ def _is_server_tool(request: Request, wanted: tuple[str, ...]) -> bool:
     return any(kinds.get(name, "function") not in ("function", "custom") for name in wanted)
 
 
-def _refuse_lost_tool(request: Request, choice: ToolChoice, tools: list[Json]) -> None:
+def _refuse_lost_tool(request: Request, choice: ToolChoice, can: Capabilities, tools: list[Json]) -> None:
+    if not tools and request.tools and (choice.mode == "required" or choice.required):
+        raise Untranslatable("tool_choice asks for a tool that does not exist at Google", param="tool_choice")
     if choice.mode != "one" or not _is_server_tool(request, choice.names):
         return
     forced = next(tool for tool in request.tools if tool.name in choice.names)
+    if mcp.is_carried(forced) or (forced.kind == "image_generation" and can.image_output):
+        return
     if _server_tool(forced) not in tools:
         raise Untranslatable(f"the tool {forced.name!r} does not exist at Google", param="tool_choice")
 
@@ -111,7 +128,7 @@ def _declaration(tool: Tool, name: str, can: Capabilities) -> dict[str, Json]:
         declaration["description"] = tool.description
     schema = _custom_schema(tool) if tool.kind == "custom" else tool.schema
     if schema and can.json_schema_native:
-        declaration["parametersJsonSchema"] = schema
+        declaration["parametersJsonSchema"] = native_schema(schema)
     elif schema and (parameters := clean_parameters(schema)):
         declaration["parameters"] = parameters
     merge_missing(declaration, tool.ext.get(Format.GEMINI, {}))

@@ -85,6 +85,16 @@ def optional_string(source: dict[str, Json], key: str, path: str = "") -> str | 
     return None if value is None else as_string(value, path + key)
 
 
+def optional_choice(
+    source: dict[str, Json], key: str, allowed: tuple[str, ...], path: str = ""
+) -> str | None:
+    """One of the published values."""
+    value = optional_string(source, key, path)
+    if value is not None and value not in allowed:
+        raise unsupported(path + key, value, allowed)
+    return value
+
+
 def optional_object(source: dict[str, Json], key: str, path: str = "") -> dict[str, Json] | None:
     value = source.get(key)
     return None if value is None else as_object(value, path + key)
@@ -140,6 +150,11 @@ def cache_mark(source: dict[str, Json], path: str) -> CacheMark | None:
 
 LATEST_MOMENT = 2**37
 """Far beyond any clock, and within what a date can hold."""
+
+
+VERBOSITIES = ("low", "medium", "high")
+TIERS = ("auto", "default", "flex", "scale", "priority", "fast")
+"""Values that Chat Completions and Responses have in common (openai 3.x)."""
 
 
 def moment(value: Json) -> int | None:

@@ -7,14 +7,14 @@ batch, and a result without its call becomes text of the user.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 import msgspec
 
 from providers.translation.codec import Capabilities, Untranslatable
 from providers.translation.json_text import dumps
-from providers.translation.media import data_url, held_by_google, named_file
+from providers.translation.media import data_url, held_by_google, inline_text, named_file
 from providers.translation.model import (
     Instruction,
     Json,
@@ -133,7 +133,7 @@ class _HistoryWriter:
                 if not isinstance(part, ToolResult):
                     continue
                 if part.call_id in self._open_calls:
-                    results[part.call_id] = (index, part)  # the last one for a call counts
+                    results[part.call_id] = (index, part)
                 else:
                     orphans.setdefault(index, []).extend(self._orphan(part, index))
         for index, result in results.values():
@@ -216,14 +216,13 @@ class _HistoryWriter:
         yield group
 
     def _assistant_message(self, group: list[_Numbered]) -> None:
-        texts: list[str] = []
         refusals: list[str] = []
         thoughts: list[str] = []
         calls: list[Json] = []
         path = f"messages[{group[0].index}]"
         for part in (part for item in group for part in item.turn.parts):
+            self._report(part, path)
             if isinstance(part, Text):
-                texts.append(part.text)
                 if part.citations:
                     self._dropped.append(f"{path}.citations")
             elif isinstance(part, RefusalText):
@@ -238,7 +237,7 @@ class _HistoryWriter:
                     self._dropped.append(f"{path}.reasoning")
             else:
                 self._deferred.extend(self._content_part(part, path))
-        text = "".join(texts)
+        text = joined_text(item.turn for item in group)
         message: dict[str, Json] = {"role": "assistant", "content": text}
         if not text and (calls or refusals):
             message["content"] = None
@@ -255,8 +254,6 @@ class _HistoryWriter:
             if item.turn.name is not None:
                 message["name"] = item.turn.name
             message.update(item.turn.ext.get(Format.OPENAI, {}))
-            if any(part.cache for part in item.turn.parts):
-                self._dropped.append("messages.cache_control")
         self._messages.append(message)
         # Nothing may stand between calls and their results, so these wait until the results are written.
         positions = {item.index for item in group[1:]}
@@ -286,11 +283,7 @@ class _HistoryWriter:
 
     def _content_part(self, part: Part, path: str) -> list[dict[str, Json]]:
         """The part as content of a user message; empty when it had to be dropped (and was noted)."""
-        if part.cache is not None and Format.OPENAI not in part.ext:
-            self._dropped.append("messages.cache_control")
-        self._dropped.extend(
-            f"{path}.{key}" for issuer, raw in part.ext.items() if issuer is not Format.OPENAI for key in raw
-        )
+        self._report(part, path)
         if isinstance(part, Text):
             return [self._text_part(part)]
         if isinstance(part, RefusalText):
@@ -299,9 +292,36 @@ class _HistoryWriter:
             return [{**encode_media(part, path), **part.ext.get(Format.OPENAI, {})}]
         if isinstance(part, Unknown) and part.format is Format.OPENAI:
             return [part.raw]
-        kind = part.raw.get("type") if isinstance(part, Unknown) else type(part).__name__.lower()
-        self._dropped.append(f"{path}.{kind or 'part'}")
+        kind = part.label if isinstance(part, Unknown) else type(part).__name__.lower()
+        self._dropped.append(f"{path}.{kind}")
         return []
+
+    def _report(self, part: Part, path: str) -> None:
+        """Name what the part's format knows of it and this one does not."""
+        if part.cache is not None and Format.OPENAI not in part.ext:
+            self._dropped.append("messages.cache_control")
+        self._dropped.extend(
+            f"{path}.{key}" for issuer, raw in part.ext.items() if issuer is not Format.OPENAI for key in raw
+        )
+
+
+def joined_text(turns: Iterable[Turn]) -> str:
+    """All texts of an assistant message as one.
+
+    Neighbours are pieces of one text (Anthropic cuts it at every citation) and are put together as they
+    are. Between texts that something else parted, a call or a thought, goes an empty line: a sentence that
+    led to a call would run into the one after it.
+    """
+    pieces: list[str] = []
+    for turn in turns:
+        is_apart = bool(pieces)
+        for part in turn.parts:
+            if not isinstance(part, Text):
+                is_apart = bool(pieces)
+            elif part.text:
+                pieces.extend(["\n\n", part.text] if is_apart else [part.text])
+                is_apart = False
+    return "".join(pieces)
 
 
 def tool_id_of(call_id: str) -> str:
@@ -327,10 +347,11 @@ def encode_media(media: Media, path: str) -> dict[str, Json]:
                 param=path,
             )
         return {"type": "input_audio", "input_audio": {"data": media.data, "format": audio_format}}
-    if media.text is not None:
+    text = media.text if media.text is not None else inline_text(media.mime, media.data)
+    if text is not None:  # the API reads no file but PDF
         title = media.title or media.filename
-        return {"type": "text", "text": f"{title}\n\n{media.text}" if title else media.text}
-    if media.kind == "document" or media.kind == "image":
+        return {"type": "text", "text": f"{title}\n\n{text}" if title else text}
+    if media.kind == "document":
         return _encode_file(media, path)
     form = "by URL" if media.url is not None else "inline" if media.data is not None else "by file id"
     raise Untranslatable(f"The upstream's format cannot carry {media.kind} {form}.", param=path)

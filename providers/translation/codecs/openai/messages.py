@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from providers.translation.codecs.openai import inline
 from providers.translation.codecs.openai.fields import (
     as_list,
     as_object,
@@ -26,9 +27,7 @@ from providers.translation.json_text import dumps
 from providers.translation.media import (
     is_data_url,
     mime_of_filename,
-    parse_data_url,
     sniff_mime,
-    standard_base64,
 )
 from providers.translation.model import (
     CacheMark,
@@ -290,7 +289,7 @@ def _image(item: dict[str, Json], path: str) -> Part:
     text = as_string(url, param).strip()
     detail = optional_string(image, "detail", f"{path}.image_url.")
     if is_data_url(text):
-        mime, data = _inline(text, param)
+        mime, data = inline.of_data_url(text, param)
         return Media(kind="image", mime=mime or sniff_mime(data) or "image/png", data=data, detail=detail)
     if "://" not in text:
         raise invalid(param, "it must be an http(s) URL or a base64 data URL")
@@ -301,8 +300,7 @@ def _audio(item: dict[str, Json], path: str) -> Part:
     audio = as_object(item.get("input_audio"), f"{path}.input_audio")
     data = required_string(audio, "data", f"{path}.input_audio.")
     audio_format = required_string(audio, "format", f"{path}.input_audio.")
-    if is_data_url(data):
-        _, data = _inline(data, f"{path}.input_audio.data")
+    _, data = inline.of_text(data, f"{path}.input_audio.data")
     return Media(kind="audio", mime=f"audio/{audio_format}", data=data, audio_format=audio_format)
 
 
@@ -315,28 +313,11 @@ def _file(item: dict[str, Json], path: str) -> Part:
     text = required_string(file, "file_data", f"{path}.file.")
     if text.startswith(("http://", "https://")):  # some gateways define it so
         return Media(kind="document", url=text, filename=filename, mime=mime_of_filename(filename or text))
-    if is_data_url(text):
-        mime, data = _inline(text, param)
-    else:
-        mime = None  # raw base64 without a head is seen in the field
-        try:
-            data = standard_base64(text)
-        except ValueError as error:
-            raise invalid(param, "it must be a base64 data URL") from error
+    mime, data = inline.of_text(text, param)
     mime = mime or sniff_mime(data, filename) or "application/octet-stream"
     major = mime.partition("/")[0]
     kind = major if major in ("image", "audio", "video") else "document"
     return Media(kind=kind, mime=mime, data=data, filename=filename)
-
-
-def _inline(url: str, param: str) -> tuple[str | None, str]:
-    try:
-        mime, data = parse_data_url(url)
-    except ValueError as error:
-        raise invalid(param, str(error)) from error
-    if not data:
-        raise invalid(param, "the data URL holds no data")
-    return mime, data
 
 
 _PART_READERS = {

@@ -15,10 +15,13 @@ import msgspec
 from providers.translation import names as naming
 from providers.translation.codec import Capabilities, Encoded
 from providers.translation.codecs.openai.fields import (
+    TIERS,
+    VERBOSITIES,
     as_list,
     as_object,
     as_string,
     optional_bool,
+    optional_choice,
     optional_int,
     optional_number,
     optional_object,
@@ -32,6 +35,7 @@ from providers.translation.codecs.openai.messages import decode_messages
 from providers.translation.codecs.openai.tools import decode_choice, decode_tools, encode_tools, is_legacy
 from providers.translation.kept_state import refuse_foreign_state
 from providers.translation.model import Json, OutputConfig, Part, ReasoningConfig, Request, Sampling, ToolCall
+from providers.translation.results import one_per_call
 from providers.values import Format
 
 MAX_STOPS = 4
@@ -98,8 +102,8 @@ def _ext(body: dict[str, Json]) -> dict[Format, dict[str, Json]]:
     if body.get("safety_identifier"):
         # Both spellings mean the end user; remember which one the client used.
         raw["safety_identifier"] = body["safety_identifier"]
-        if body.get("user"):
-            raw["user"] = body["user"]
+        if user := optional_string(body, "user"):
+            raw["user"] = user
     options = body.get("stream_options") or {}
     rest = {key: value for key, value in options.items() if key != "include_usage" and value is not None}
     if rest:
@@ -108,18 +112,16 @@ def _ext(body: dict[str, Json]) -> dict[Format, dict[str, Json]]:
 
 
 def _reasoning(body: dict[str, Json]) -> ReasoningConfig:
-    effort = optional_string(body, "reasoning_effort")
+    effort = optional_choice(body, "reasoning_effort", EFFORTS)
     if effort is None:
         return ReasoningConfig()
-    if effort not in EFFORTS:
-        raise unsupported("reasoning_effort", effort, EFFORTS)
     if effort == "none":
         return ReasoningConfig(mode="off")
     return ReasoningConfig(mode="on", effort=effort)
 
 
 def _output(body: dict[str, Json]) -> OutputConfig:
-    verbosity = optional_string(body, "verbosity")
+    verbosity = optional_choice(body, "verbosity", VERBOSITIES)
     modalities: tuple[str, ...] = ()
     if (items := body.get("modalities")) is not None:
         modalities = tuple(
@@ -198,8 +200,7 @@ def encode_request(request: Request, model: str, capabilities: Capabilities) -> 
     forced server tool) and for state that another vendor keeps.
     """
     refuse_foreign_state(request, Format.OPENAI)
-    request = with_shared_marks(request, Format.OPENAI)
-    dropped: list[str] = []
+    request, dropped = one_per_call(with_shared_marks(request, Format.OPENAI))
     names = _name_map(request)
     own = own_fields(request, Format.OPENAI)
     body: dict[str, Json] = {
@@ -212,7 +213,7 @@ def encode_request(request: Request, model: str, capabilities: Capabilities) -> 
     body.update(encode_tools(request, names, dropped))
     _put_reasoning(body, request, capabilities, dropped)
     _put_output(body, request, capabilities, dropped)
-    _put_identity(body, request, own)
+    _put_identity(body, request, own, dropped)
     for key, value in own.items():
         body.setdefault(key, value)
     dropped.extend(foreign_fields(request, Format.OPENAI))
@@ -419,16 +420,24 @@ def _schema_name(name: str | None) -> str:
     return ILLEGAL_IN_NAME.sub("_", name)[:MAX_NAME] if name else "response"
 
 
-def _put_identity(body: dict[str, Json], request: Request, own: dict[str, Json]) -> None:
+def _put_identity(body: dict[str, Json], request: Request, own: dict[str, Json], dropped: list[str]) -> None:
     if request.user is not None and "safety_identifier" not in own:
         body["user"] = _short_user(request.user)
     values: dict[str, Json] = {
         "metadata": request.metadata,
         "prompt_cache_key": request.cache_key,
-        "service_tier": request.service_tier,
+        "service_tier": published_tier(request, dropped),
         "store": request.store,
     }
     body.update({key: value for key, value in values.items() if value is not None})
+
+
+def published_tier(request: Request, dropped: list[str]) -> str | None:
+    """The tier, if OpenAI has one of that name."""
+    if request.service_tier is None or request.service_tier in TIERS:
+        return request.service_tier
+    dropped.append("service_tier")
+    return None
 
 
 def _short_user(user: str) -> str:

@@ -1,7 +1,6 @@
 """Tools and the choice among them, both ways, with the legacy ``functions`` form.
 
-A tool that came as a legacy function carries the mark ``ext[openai]["legacy"]``: the answer then uses
-``function_call`` instead of ``tool_calls``.
+A tool that came as a legacy function is marked, so that its answer uses ``function_call`` too.
 """
 
 from __future__ import annotations
@@ -13,18 +12,18 @@ from providers.translation.codecs.openai.fields import (
     cache_mark,
     missing,
     optional_bool,
+    optional_choice,
     optional_object,
     optional_string,
     required_string,
     unsupported,
     wrong_type,
 )
-from providers.translation.model import Ext, Json, Request, Tool, ToolChoice
+from providers.translation.model import Json, Request, Tool, ToolChoice
 from providers.translation.names import NameMap
 from providers.translation.web_search import lost, options_of
 from providers.values import Format
 
-LEGACY = "legacy"
 _SEARCH_TYPES = ("web_search", "web_search_preview")
 _MODES = {"auto": "auto", "none": "none", "required": "required", "any": "required"}
 
@@ -41,7 +40,7 @@ def decode_tools(body: dict[str, Json]) -> tuple[Tool, ...]:
     if (legacy := body.get("functions")) is not None:
         for index, item in enumerate(as_list(legacy, "functions")):
             path = f"functions[{index}]"
-            tools.append(_function(as_object(item, path), path, ext={Format.OPENAI: {LEGACY: True}}))
+            tools.append(_function(as_object(item, path), path, is_legacy=True))
     if (search := optional_object(body, "web_search_options")) is not None:
         tools.append(_search(search))
     return tuple(tools)
@@ -67,7 +66,7 @@ def _tool(item: dict[str, Json], path: str) -> Tool:
             name=required_string(custom, "name", f"{path}.custom."),
             kind="custom",
             description=optional_string(custom, "description", f"{path}.custom."),
-            grammar=flat_grammar(optional_object(custom, "format", f"{path}.custom.")),
+            grammar=decode_grammar(custom, f"{path}.custom."),
             cache=cache_mark(item, f"{path}."),
         )
     if kind != "function":
@@ -80,7 +79,7 @@ def _tool(item: dict[str, Json], path: str) -> Tool:
 
 
 def _function(
-    function: dict[str, Json], path: str, *, outer: dict[str, Json] | None = None, ext: Ext | None = None
+    function: dict[str, Json], path: str, *, outer: dict[str, Json] | None = None, is_legacy: bool = False
 ) -> Tool:
     mark = cache_mark(function, f"{path}.") or (cache_mark(outer, f"{path}.") if outer else None)
     return Tool(
@@ -89,7 +88,7 @@ def _function(
         schema=optional_object(function, "parameters", f"{path}."),
         strict=optional_bool(function, "strict", f"{path}."),
         cache=mark,
-        ext=ext or {},
+        is_legacy=is_legacy,
     )
 
 
@@ -143,7 +142,7 @@ def _chosen_name(item: dict[str, Json], kind: str, path: str) -> str:
 
 def is_legacy(request: Request | None) -> bool:
     """Whether the client spoke the legacy ``functions`` form, so that its answer must too."""
-    return request is not None and any(LEGACY in tool.ext.get(Format.OPENAI, {}) for tool in request.tools)
+    return request is not None and any(tool.is_legacy for tool in request.tools)
 
 
 def custom_names(request: Request | None) -> frozenset[str]:
@@ -195,7 +194,21 @@ def encode_tools(request: Request, names: NameMap, dropped: list[str]) -> dict[s
             body["tool_choice"] = choice
         if request.parallel is not None:
             body["parallel_tool_calls"] = request.parallel
+    elif request.tools:
+        _choose_without_tools(request.tool_choice, body, dropped)
     return body
+
+
+def _choose_without_tools(choice: ToolChoice | None, body: dict[str, Json], dropped: list[str]) -> None:
+    """Every tool was a server tool. Nothing can be chosen; whoever insists on a call learns so."""
+    if choice is None or choice.mode in ("auto", "none"):
+        return
+    must_call = choice.mode == "required" or choice.required
+    if must_call and "web_search_options" not in body:
+        raise Untranslatable(
+            "tool_choice asks for a tool that the upstream's format does not have.", param="tool_choice"
+        )
+    dropped.append("tool_choice")
 
 
 def _search_options(tool: Tool) -> dict[str, Json]:
@@ -232,6 +245,21 @@ def _encode_tool(tool: Tool, names: NameMap) -> dict[str, Json]:
     if tool.strict is not None:
         definition["strict"] = tool.strict
     return {"type": "function", "function": definition}
+
+
+def decode_grammar(custom: dict[str, Json], path: str) -> dict[str, Json] | None:
+    """``format`` of a free-form tool in the neutral form; None for free text."""
+    grammar = flat_grammar(optional_object(custom, "format", path))
+    if (
+        grammar is None
+        or optional_choice(grammar, "type", ("text", "grammar"), f"{path}format.") != "grammar"
+    ):
+        return None
+    syntax = optional_choice(grammar, "syntax", ("lark", "regex"), f"{path}format.")
+    if syntax is None:
+        raise missing(f"{path}format.syntax")
+    definition = required_string(grammar, "definition", f"{path}format.")
+    return {"type": "grammar", "syntax": syntax, "definition": definition}
 
 
 def flat_grammar(grammar: dict[str, Json] | None) -> dict[str, Json] | None:

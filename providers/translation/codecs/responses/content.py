@@ -11,6 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from providers.translation.codec import Untranslatable
+from providers.translation.codecs.openai import inline
 from providers.translation.codecs.openai.fields import (
     as_object,
     as_string,
@@ -30,9 +31,7 @@ from providers.translation.media import (
     mime_of_filename,
     named_file,
     normal_mime,
-    parse_data_url,
     sniff_mime,
-    standard_base64,
 )
 from providers.translation.model import Ext, Json, Media, Part, RefusalText, Text
 from providers.values import Format
@@ -110,7 +109,7 @@ def _image(item: Block, path: str) -> Part:
         raise missing(param)
     url = as_string(source, param).strip()
     if is_data_url(url):
-        mime, data = _inline(url, param)
+        mime, data = inline.of_data_url(url, param)
         return Media(kind="image", mime=mime or sniff_mime(data) or "image/png", data=data, detail=detail)
     if "://" not in url:
         raise invalid(param, "it must be an http(s) URL or a base64 data URL")
@@ -125,14 +124,7 @@ def _file(item: Block, path: str) -> Part:
         return Media(kind="document", url=url, filename=filename, mime=mime_of_filename(filename or url))
     param = f"{path}.file_data"
     text = required_string(item, "file_data", f"{path}.")
-    mime: str | None = None
-    if is_data_url(text):
-        mime, data = _inline(text, param)
-    else:  # raw base64 without a head is seen in the field
-        try:
-            data = standard_base64(text)
-        except ValueError as error:
-            raise invalid(param, "it must be a base64 data URL") from error
+    mime, data = inline.of_text(text, param)
     mime = mime or sniff_mime(data, filename) or "application/octet-stream"
     major = mime.partition("/")[0]
     kind = major if major in ("image", "audio", "video") else "document"
@@ -143,19 +135,8 @@ def _audio(item: Block, path: str) -> Part:
     audio = as_object(item.get("input_audio"), f"{path}.input_audio")
     data = required_string(audio, "data", f"{path}.input_audio.")
     audio_format = required_string(audio, "format", f"{path}.input_audio.")
-    if is_data_url(data):
-        _, data = _inline(data, f"{path}.input_audio.data")
+    _, data = inline.of_text(data, f"{path}.input_audio.data")
     return Media(kind="audio", mime=f"audio/{audio_format}", data=data, audio_format=audio_format)
-
-
-def _inline(url: str, param: str) -> tuple[str | None, str]:
-    try:
-        mime, data = parse_data_url(url)
-    except ValueError as error:
-        raise invalid(param, str(error)) from error
-    if not data:
-        raise invalid(param, "the data URL holds no data")
-    return mime, data
 
 
 _SYNONYMS = {"image_url": "input_image", "file": "input_file"}

@@ -73,12 +73,6 @@ class _HistoryWriter:
         self._client_tools = ClientTools(request)
         own = request.ext.get(Format.RESPONSES, {})
         self._may_be_stored = any(key in own for key in _STORED)
-        self._last_result = {
-            part.call_id: part
-            for turn in request.turns
-            for part in turn.parts
-            if isinstance(part, ToolResult)
-        }
 
     def write(self) -> list[Block]:
         turns = self._request.turns
@@ -152,9 +146,6 @@ class _HistoryWriter:
             self._say("user", block)
 
     def _result(self, result: ToolResult, path: str) -> None:
-        if self._last_result[result.call_id] is not result:
-            self._dropped.append(f"{path}.tool_result")  # answered twice: the last one counts
-            return
         if result.is_error:
             self._dropped.append(f"{path}.is_error")
         call = self._calls.get(result.call_id)
@@ -178,7 +169,8 @@ class _HistoryWriter:
         for part in result.parts:
             block = encode_input(part, path)
             if block is None:
-                self._dropped.append(f"{path}.{type(part).__name__.lower()}")
+                kind = part.label if isinstance(part, Unknown) else type(part).__name__.lower()
+                self._dropped.append(f"{path}.{kind}")
             else:
                 blocks.append(block)
         if len(blocks) == 1 and blocks[0].keys() == {"type", "text"}:
@@ -281,8 +273,7 @@ class _HistoryWriter:
         if part.format is Format.RESPONSES:
             self._add(part.raw)
             return
-        kind = part.raw.get("type")
-        self._dropped.append(f"{path}.{kind if isinstance(kind, str) else 'part'}")
+        self._dropped.append(f"{path}.{part.label}")
 
 
 def call_id_of(call_id: str) -> str:

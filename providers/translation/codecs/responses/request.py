@@ -10,11 +10,13 @@ import hashlib
 
 from providers.translation.codec import Capabilities, Encoded, Untranslatable
 from providers.translation.codecs.openai.fields import (
+    VERBOSITIES,
     as_list,
     as_string,
     invalid,
     missing,
     optional_bool,
+    optional_choice,
     optional_int,
     optional_number,
     optional_object,
@@ -29,6 +31,7 @@ from providers.translation.codecs.openai.request import (
     MAX_USER,
     foreign_fields,
     own_fields,
+    published_tier,
     with_shared_marks,
 )
 from providers.translation.codecs.responses.history import encode_input_items, name_map
@@ -37,6 +40,7 @@ from providers.translation.codecs.responses.reasoning import ENCRYPTED, decode_r
 from providers.translation.codecs.responses.tools import decode_choice, decode_tools, encode_tools
 from providers.translation.kept_state import RESPONSES_FIELDS, RESPONSES_ITEMS, refuse_foreign_state
 from providers.translation.model import Json, OutputConfig, Request, Sampling
+from providers.translation.results import one_per_call
 from providers.values import Format
 
 Block = dict[str, Json]
@@ -129,15 +133,15 @@ def _ext(body: Block, include: list[str], reasoning: Block, state: Block) -> dic
     if body.get("safety_identifier"):
         # Both spellings mean the end user; remember which one the client used.
         raw["safety_identifier"] = body["safety_identifier"]
-        if body.get("user"):
-            raw["user"] = body["user"]
+        if user := optional_string(body, "user"):
+            raw["user"] = user
     raw.update(state)
     return {Format.RESPONSES: raw} if raw else {}
 
 
 def _output(body: Block) -> OutputConfig:
     text = optional_object(body, "text") or {}
-    verbosity = optional_string(text, "verbosity", "text.")
+    verbosity = optional_choice(text, "verbosity", VERBOSITIES, "text.")
     chosen = optional_object(text, "format", "text.")
     if chosen is None:
         return OutputConfig(verbosity=verbosity)
@@ -175,8 +179,7 @@ def encode_request(request: Request, model: str, capabilities: Capabilities) -> 
     alternatives, and for a forced tool that OpenAI does not have.
     """
     _check(request)
-    request = with_shared_marks(request, Format.RESPONSES)
-    dropped: list[str] = []
+    request, dropped = one_per_call(with_shared_marks(request, Format.RESPONSES))
     names = name_map(request)
     own = own_fields(request, Format.RESPONSES)
     body: Block = {
@@ -192,7 +195,7 @@ def encode_request(request: Request, model: str, capabilities: Capabilities) -> 
     _put_reasoning(body, request, own, capabilities, dropped)
     if text := encode_text(request.output, capabilities, dropped):
         body["text"] = text
-    _put_identity(body, request, own)
+    _put_identity(body, request, own, dropped)
     for key, value in own.items():
         if key not in RESPONSES_ITEMS:
             body.setdefault(key, value)
@@ -287,7 +290,7 @@ def encode_text(output: OutputConfig, capabilities: Capabilities, dropped: list[
     return text
 
 
-def _put_identity(body: Block, request: Request, own: Block) -> None:
+def _put_identity(body: Block, request: Request, own: Block, dropped: list[str]) -> None:
     if request.user is not None and "safety_identifier" not in own:
         # OpenAI allows 64 characters; a longer id becomes its digest, the same every time.
         user = request.user
@@ -295,6 +298,6 @@ def _put_identity(body: Block, request: Request, own: Block) -> None:
     values: Block = {
         "metadata": request.metadata,
         "prompt_cache_key": request.cache_key,
-        "service_tier": request.service_tier,
+        "service_tier": published_tier(request, dropped),
     }
     body.update({key: value for key, value in values.items() if value is not None})

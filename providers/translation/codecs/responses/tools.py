@@ -21,7 +21,8 @@ from providers.translation.codecs.openai.fields import (
     unsupported,
     wrong_type,
 )
-from providers.translation.codecs.openai.tools import flat_grammar
+from providers.translation.codecs.openai.tools import decode_grammar, flat_grammar
+from providers.translation.codecs.responses import mcp
 from providers.translation.model import Ext, Json, Request, Tool, ToolChoice
 from providers.translation.names import NameMap
 from providers.translation.web_search import approximate, lost, options_of
@@ -47,6 +48,9 @@ _SERVER_TOOLS: dict[str, Block] = {
     "image_generation": {"type": "image_generation"},
 }
 """Counterparts of other formats' tools. Web search opens pages too, so it stands for fetching."""
+
+_ONCE = ("web_search", "code_interpreter", "image_generation")
+"""One of each is enough: page fetching of another vendor is part of web search here."""
 
 _CHOICE_TYPES = {"web_search": "web_search_preview", "code_execution": "code_interpreter"}
 """``tool_choice`` knows web search under its old name only (SDK type ``ToolChoiceTypes``)."""
@@ -106,7 +110,7 @@ def _custom(item: Block, path: str) -> Tool:
         name=required_string(source, "name", f"{where}."),
         kind="custom",
         description=optional_string(source, "description", f"{where}."),
-        grammar=flat_grammar(optional_object(source, "format", f"{where}.")),
+        grammar=decode_grammar(source, f"{where}."),
         cache=cache_mark(item, f"{path}."),
         ext=_rest(item, _CUSTOM_KEYS),
     )
@@ -141,6 +145,7 @@ def _server_tool(item: Block, kind: str, path: str) -> Tool:
         name=label or neutral,
         kind=neutral,
         search=options_of(raw) if neutral == "web_search" else None,
+        mcp=mcp.decode(item) if kind == "mcp" else None,
         ext={Format.RESPONSES: raw} if raw else {},
     )
 
@@ -233,6 +238,8 @@ def encode_tools(request: Request, names: NameMap, dropped: list[str]) -> Block:
                 if issuer is not Format.RESPONSES
                 for key in raw
             )
+        elif tool.mcp is not None and Format.RESPONSES not in tool.ext:
+            dropped.extend(f"{where}.{key}" for key in tool.mcp.also)
         elif Format.RESPONSES not in tool.ext:
             kept = ("allowed_domains", "location", "size")
             dropped.extend(lost(tool, where, Format.RESPONSES, kept))
@@ -245,7 +252,7 @@ def encode_tools(request: Request, names: NameMap, dropped: list[str]) -> Block:
         known[tool.name] = tool
         if tool.namespace is not None:
             _add_to_group(tool, block, tools, groups)
-        elif block not in tools:
+        elif block["type"] not in {one["type"] for one in tools} or block["type"] not in _ONCE:
             tools.append(block)
     choice = request.tool_choice
     _refuse_lost(request, known)
@@ -274,6 +281,8 @@ def _encode_tool(tool: Tool, names: NameMap) -> Block | None:
     """None for a tool of another vendor without a counterpart."""
     raw = tool.ext.get(Format.RESPONSES, {})
     if tool.kind not in CLIENT_KINDS:
+        if tool.mcp is not None and tool.mcp.is_portable and not raw:
+            return mcp.encode(tool, tool.mcp)
         block = _SERVER_TOOLS.get(tool.kind)
         if block is None and "type" not in raw:
             return None

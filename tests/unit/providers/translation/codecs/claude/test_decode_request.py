@@ -7,6 +7,7 @@ from providers.translation.model import (
     CacheMark,
     Instruction,
     Media,
+    Original,
     OutputConfig,
     Reasoning,
     ReasoningConfig,
@@ -143,7 +144,9 @@ SOURCES = {
             mime="text/plain",
             text="a",
             title="T",
-            ext={CLAUDE: {"source": {"type": "content", "content": [{"type": "text", "text": "a"}]}}},
+            original=Original(
+                CLAUDE, {"source": {"type": "content", "content": [{"type": "text", "text": "a"}]}}
+            ),
         ),
     ),
     "thinking": (
@@ -192,11 +195,13 @@ SOURCES = {
 
 @pytest.mark.parametrize(("block", "part"), SOURCES.values(), ids=SOURCES.keys())
 def test_every_block_has_its_part_and_goes_back_as_it_came(block, part):
-    assert parts(block, role="assistant") == (part,)
-    request = make_request(user("q"), assistant(part), user("next"))
-    sent = CODEC.encode_request(request, "m", Capabilities()).body["messages"][1:-1]
+    is_user = block["type"] in ("image", "document")
+    role = "user" if is_user else "assistant"
+    assert parts(block, role=role) == (part,)
+    turns = (user(part),) if is_user else (user("q"), assistant(part), user("next"))
+    sent = CODEC.encode_request(make_request(*turns), "m", Capabilities()).body["messages"]
     is_replayed = carrier.is_tagged(block.get("signature", ""))
-    assert sent == ([] if is_replayed else [{"role": "assistant", "content": [block]}])
+    assert (sent if is_user else sent[1:-1]) == ([] if is_replayed else [{"role": role, "content": [block]}])
 
 
 def test_a_search_result_reads_as_text_and_goes_back_whole():
@@ -526,3 +531,21 @@ def test_decoding_what_was_encoded_gives_the_same_request(request_, capabilities
     encoded = CODEC.encode_request(request_, "fast", capabilities)
     assert encoded.dropped == ()
     assert CODEC.decode_request(encoded.body) == request_
+
+
+def test_an_effort_that_anthropic_does_not_publish_is_a_fault():
+    with pytest.raises(MalformedRequest) as caught:
+        decode(output_config={"effort": "huge"})
+    assert caught.value.param == "output_config.effort"
+
+
+def test_data_that_is_no_base64_is_a_fault():
+    block = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "!!!"}}
+    with pytest.raises(MalformedRequest) as caught:
+        decode([{"role": "user", "content": [block]}])
+    assert caught.value.param == "messages[0].content[0].source.data"
+
+
+def test_messages_of_the_assistant_stay_apart():
+    request = decode([*HI, {"role": "assistant", "content": "a"}, {"role": "assistant", "content": "b"}])
+    assert request.turns[1:] == (assistant("a"), assistant("b"))

@@ -96,6 +96,19 @@ def test_the_first_message_is_the_users():
     assert only_instructions.body["messages"] == [{"role": "user", "content": [text("...")]}]
 
 
+def test_an_image_of_the_assistant_stands_in_the_next_user_message():
+    image = Media(kind="image", mime="image/png", data="AAAA")
+    call = ToolCall(id="c", name="f")
+    sent = messages(user("q"), assistant("see", image, call), user(ToolResult(call_id="c"), "and?"))
+    assert [[block["type"] for block in message["content"]] for message in sent] == [
+        ["text"],
+        ["text", "tool_use"],
+        ["tool_result", "image", "text"],
+    ]
+    assert messages(user("q"), assistant(image))[-1]["content"][-1]["type"] == "image"
+    assert [message["role"] for message in messages(user("q"), assistant(image))] == ["user"]
+
+
 def test_turns_of_one_role_merge_in_order_and_empty_texts_vanish():
     found = messages(user("a", ""), user(" "), user("b"), assistant("", "\n"), user("c"))
     assert found == [{"role": "user", "content": [text("a"), text("b"), text("c")]}]

@@ -141,7 +141,7 @@ def test_own_extension_fields_are_written():
 
 
 def test_tools_keep_their_schema_and_get_legal_distinct_names():
-    schema = {"type": "object", "properties": {"title": {"type": "string", "minLength": 2}}, "$defs": {}}
+    schema = {"type": "object", "properties": {"title": {"type": "string"}}, "additionalProperties": False}
     long = "x" * 80
     tools = (
         Tool(name="a.b", description="d", schema=schema, strict=True),
@@ -165,6 +165,24 @@ def test_tools_keep_their_schema_and_get_legal_distinct_names():
     assert encoded.names.restore(first["name"]) == "a.b"
     assert encoded.names.restore(third["name"]) == long
     assert encoded.dropped == ("tools[3]",)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {
+            "type": "object",
+            "properties": {"a": {"type": "string", "minLength": 2}},
+            "additionalProperties": False,
+        },
+        {"type": "object", "properties": {"a": {"type": "string"}}},
+    ],
+    ids=["a bound", "an open object"],
+)
+def test_strictness_is_left_out_where_the_schema_would_be_refused_for_it(schema):
+    encoded = encode(tools=(Tool(name="f", schema=schema, strict=True),))
+    assert encoded.body["tools"] == [{"name": "f", "input_schema": schema}]
+    assert encoded.dropped == ("tools[0].strict",)
 
 
 def test_a_custom_tool_becomes_a_function_of_one_text():

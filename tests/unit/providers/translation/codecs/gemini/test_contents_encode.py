@@ -132,15 +132,15 @@ def test_media_are_inline_or_by_address(media, part):
 def test_a_file_that_google_cannot_read_is_refused(media):
     with pytest.raises(Untranslatable) as caught:
         encode(user("a", media))
-    assert caught.value.param == "turns[0].parts[1]"
+    assert caught.value.param == "messages[0]"
 
 
 def test_only_gemini_3_takes_a_resolution_per_image():
     image = Media(kind="image", mime="image/png", data="AAAA", detail="low", filename="a.png", title="t")
     assert encode(user(image)).dropped == (
-        "turns[0].parts[0].filename",
-        "turns[0].parts[0].title",
-        "turns[0].parts[0].detail",
+        "messages[0].filename",
+        "messages[0].title",
+        "messages[0].detail",
     )
     assert parts(image, can=GEMINI_3)[0]["mediaResolution"] == {"level": "MEDIA_RESOLUTION_LOW"}
 
@@ -208,7 +208,26 @@ def test_media_of_a_result_stand_beside_it():
         "functionResponse",
         "inlineData",
     ]
-    assert encoded.dropped == ("turns[2].parts[0].parts[2]",)
+    assert encoded.dropped == ("messages[2].part",)
+
+
+def test_gemini_3_reads_the_media_of_a_result_inside_it():
+    image = Media(kind="image", mime="image/png", data="AAAA", detail="low")
+    film = Media(kind="video", mime="video/mp4", data="BBBB")
+    given = ToolResult(call_id="c1", parts=(Text(text="see"), image, film))
+    can = Capabilities(media_in_results=True, signatures_required=True)
+    encoded = encode(user("go"), model(call()), user(given), can=can)
+    answer, beside = encoded.body["contents"][2]["parts"]
+    assert answer["functionResponse"]["response"] == {"output": "see"}
+    assert answer["functionResponse"]["parts"] == [{"inlineData": {"mimeType": "image/png", "data": "AAAA"}}]
+    assert beside == {"inlineData": {"mimeType": "video/mp4", "data": "BBBB"}}
+
+
+def test_of_two_results_for_one_call_the_later_counts():
+    encoded = encode(user("go"), model(call()), user(result(text="old"), result(text="new")))
+    (answer,) = encoded.body["contents"][2]["parts"]
+    assert answer["functionResponse"]["response"] == {"output": "new"}
+    assert encoded.dropped == ("messages[2].tool_result",)
 
 
 def test_a_result_without_its_call_is_told_as_text():
@@ -218,7 +237,7 @@ def test_a_result_without_its_call_is_told_as_text():
         {"text": "Result of the tool look:\nblue"},
         {"text": 'Result of the tool gone:\n{"a":1}'},
     ]
-    assert encoded.dropped == ("turns[0].parts[1].call_id", "turns[1].parts[0].call_id")
+    assert encoded.dropped == ("messages[0].call_id", "messages[1].call_id")
 
 
 @pytest.mark.parametrize(
@@ -261,11 +280,8 @@ def test_googles_signatures_stay_on_their_parts_and_no_others_are_sent():
         {"functionCall": {"id": "c2", "name": "look", "args": {"at": "sky"}}},
     ]
     assert encoded.dropped == (
-        "turns[1].parts[1].reasoning",
-        "turns[1].parts[2].reasoning",
-        "turns[1].parts[3].reasoning",
-        "turns[1].parts[6].signature",
-        "turns[1].parts[8].signature",
+        "messages[1].reasoning",
+        "messages[1].signature",
     )
 
 
@@ -322,8 +338,8 @@ def test_parts_of_another_format_are_dropped_and_named():
         {"inlineData": {"mimeType": "video/mp4", "data": "AAAA"}, "videoMetadata": {"fps": 2}},
     ]
     assert encoded.dropped == (
-        "turns[0].parts[3]",
+        "messages[0].x",
         "cache_control",
-        "turns[0].parts[4].k",
-        "turns[0].parts[4].citations",
+        "messages[0].k",
+        "messages[0].citations",
     )

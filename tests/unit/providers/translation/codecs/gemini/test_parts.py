@@ -2,9 +2,12 @@ import pytest
 from google.genai import types
 
 from providers.translation import names
+from providers.translation.codec import MalformedRequest
+from providers.translation.codecs.gemini.fields import Fields
 from providers.translation.codecs.gemini.parts import (
     ILLEGAL_IN_NAME,
     STOP_KINDS,
+    decode_file,
     finish_reason,
     kind_of_mime,
     mime_of_url,
@@ -57,3 +60,9 @@ def test_googles_own_finish_reason_is_kept_while_it_says_the_same():
 )
 def test_names_are_mangled_only_where_they_must_be(name, fits):
     assert names.build([name], illegal=ILLEGAL_IN_NAME, limit=128).mangle(name) == fits
+
+
+@pytest.mark.parametrize("url", ["https://www.youtube.com/watch?v=x", "https://youtu.be/x"])
+def test_a_video_by_its_page_is_a_video(url):
+    fields = Fields({"fileUri": url}, "fileData", MalformedRequest)
+    assert decode_file(fields, Fields({}, "part", MalformedRequest)).kind == "video"

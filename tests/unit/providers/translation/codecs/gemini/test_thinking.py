@@ -93,3 +93,9 @@ def test_a_gemini_clients_wish_is_understood(raw, wanted):
 
 def test_no_config_is_no_wish():
     assert decode_thinking(None) == ReasoningConfig()
+
+
+def test_a_level_that_google_does_not_publish_is_a_fault():
+    with pytest.raises(MalformedRequest) as caught:
+        decode_thinking(Fields({"thinkingLevel": "HUGE"}, "thinkingConfig", MalformedRequest))
+    assert caught.value.param == "thinkingConfig.thinkingLevel"

@@ -7,7 +7,8 @@ from providers.translation.model import CacheMark, Tool, ToolChoice
 from providers.values import Format
 from tests.unit.providers.translation.codecs.gemini.made import PLAIN, request
 
-SCHEMA = {"type": "object", "properties": {"a": {"type": "string", "format": "uuid"}}, "$schema": "x"}
+PLAIN_SCHEMA = {"type": "object", "properties": {"a": {"type": "string", "format": "uuid"}}}
+SCHEMA = {**PLAIN_SCHEMA, "$schema": "x"}
 LOOK = Tool(name="look", description="Looks.", schema=SCHEMA)
 HEAR = Tool(name="hear")
 SEARCH = Tool(name="web_search", kind="web_search")
@@ -21,11 +22,11 @@ def encode(*tools, choice=None, can=PLAIN):
     return encoded
 
 
-def test_all_functions_stand_in_one_object_with_their_schema_untouched():
+def test_all_functions_stand_in_one_object_with_their_schema():
     assert encode(LOOK, HEAR).body["tools"] == [
         {
             "functionDeclarations": [
-                {"name": "look", "description": "Looks.", "parametersJsonSchema": SCHEMA},
+                {"name": "look", "description": "Looks.", "parametersJsonSchema": PLAIN_SCHEMA},
                 {"name": "hear"},
             ]
         }

@@ -97,9 +97,10 @@ def test_results_go_before_texts_that_stood_before_them():
     assert [message["role"] for message in found] == ["assistant", "tool", "user"]
 
 
-def test_the_last_of_two_results_for_one_call_counts():
-    found = messages(assistant(call("a")), user(result("a", Text(text="1")), result("a", Text(text="2"))))
-    assert [message.get("content") for message in found] == [None, "2"]
+def test_the_last_of_two_results_for_one_call_counts_and_the_first_is_named():
+    encoded = write(assistant(call("a")), user(result("a", Text(text="1")), result("a", Text(text="2"))))
+    assert [message.get("content") for message in encoded.body["messages"]] == [None, "2"]
+    assert encoded.dropped == ("messages[1].tool_result",)
 
 
 def test_a_result_without_its_call_becomes_text_of_the_user():
@@ -199,6 +200,29 @@ def test_a_plain_text_document_becomes_text():
     assert messages(user(Media(kind="document", text="body", title="T")))[0]["content"] == "T\n\nbody"
 
 
+def test_an_inline_document_of_a_textual_type_becomes_text_too():
+    notes = Media(kind="document", mime="text/csv", data="YSxiCg==", filename="n.csv")
+    assert messages(user(notes))[0]["content"] == "n.csv\n\na,b\n"
+
+
+@pytest.mark.parametrize(
+    ("turns", "content"),
+    [
+        ([assistant(Text(text="The sky "), Text(text="is blue."))], "The sky is blue."),
+        (
+            [assistant(Text(text="Let me see."), call("a"), Text(text="And again."))],
+            "Let me see.\n\nAnd again.",
+        ),
+        ([assistant(Text(text="One."), call("a")), assistant(Text(text="Two."))], "One.\n\nTwo."),
+        ([assistant(call("a"), Text(text=""), Text(text="Two."))], "Two."),
+    ],
+    ids=["pieces of one text", "parted by a call", "of two turns", "after a call alone"],
+)
+def test_texts_of_an_assistant_message_run_together_only_where_nothing_stood_between(turns, content):
+    (message,) = messages(*turns)
+    assert message["content"] == content
+
+
 @pytest.mark.parametrize(
     "media",
     [
@@ -206,6 +230,7 @@ def test_a_plain_text_document_becomes_text():
         Media(kind="audio", mime="audio/flac", data="AA"),
         Media(kind="audio", url="https://x.example/a.wav"),
         Media(kind="document", url="https://x.example/a.pdf"),
+        Media(kind="image", file_id="file-1"),
     ],
 )
 def test_media_that_chat_completions_cannot_carry_are_refused(media):

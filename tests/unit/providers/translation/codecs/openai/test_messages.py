@@ -250,3 +250,10 @@ def test_a_fault_is_named_by_its_path(messages, param):
     assert caught.value.param == param
     assert caught.value.client_status == 400
     assert caught.value.message
+
+
+def test_audio_that_is_no_base64_is_a_fault():
+    audio = {"type": "input_audio", "input_audio": {"data": "!!!", "format": "wav"}}
+    with pytest.raises(MalformedRequest) as caught:
+        CODEC.decode_request({"model": "m", "messages": [{"role": "user", "content": [audio]}]})
+    assert caught.value.param == "messages[0].content[0].input_audio.data"

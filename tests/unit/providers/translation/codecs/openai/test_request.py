@@ -21,11 +21,16 @@ from providers.translation.model import (
     ToolChoice,
     Turn,
 )
+from providers.translation.registry import CODECS
 from providers.values import Format
 from tests.unit.providers.translation.codecs.openai.cast import decode, encode
 
 FUNCTION = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
 HELLO = (Turn(role=Role.USER, parts=(Text(text="Hi"),)),)
+
+
+def custom_of(grammar):
+    return {"type": "custom", "custom": {"name": "sh", "format": grammar}}
 
 
 @pytest.mark.parametrize(
@@ -86,7 +91,7 @@ def test_every_parameter_has_its_place(fields, expected):
         ({"type": "function", "name": "flat", "strict": True}, Tool(name="flat", strict=True)),
         (
             {"type": "custom", "custom": {"name": "sh", "description": "d", "format": {"type": "text"}}},
-            Tool(name="sh", kind="custom", description="d", grammar={"type": "text"}),
+            Tool(name="sh", kind="custom", description="d"),
         ),
         ({"type": "web_search"}, Tool(name="web_search", kind="web_search")),
     ],
@@ -465,3 +470,51 @@ def test_a_nested_grammar_is_read_flat_so_that_every_target_finds_it():
     }
     (tool,) = CODEC.decode_request(body).tools
     assert tool.grammar == {"type": "grammar", **GRAMMAR}
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"verbosity": "loud"}, "verbosity"),
+        ({"safety_identifier": "s", "user": 7}, "user"),
+        ({"tools": [custom_of({"type": "grammar"})]}, "tools[0].custom.format.syntax"),
+        ({"tools": [custom_of({"type": "regex"})]}, "tools[0].custom.format.type"),
+        ({"tools": [custom_of({"type": "grammar", "syntax": "peg"})]}, "tools[0].custom.format.syntax"),
+        ({"tools": [custom_of({"type": "grammar", "syntax": "lark"})]}, "tools[0].custom.format.definition"),
+    ],
+)
+def test_values_that_openai_does_not_publish_are_faults(fields, param):
+    with pytest.raises(MalformedRequest) as caught:
+        decode(**fields)
+    assert caught.value.param == param
+
+
+def test_a_tier_that_openai_does_not_have_is_named():
+    request = Request(model="m", turns=(), service_tier="gold")
+    encoded = CODEC.encode_request(request, "up", Capabilities())
+    assert "service_tier" not in encoded.body
+    assert encoded.dropped == ("service_tier",)
+
+
+def test_a_call_of_tools_that_are_all_elsewhere_is_refused():
+    tools = (Tool(name="bash", kind="bash"),)
+    for choice in (ToolChoice(mode="required"), ToolChoice(mode="allowed", names=("bash",), required=True)):
+        with pytest.raises(Untranslatable) as caught:
+            encode(Request(model="m", turns=(), tools=tools, tool_choice=choice))
+        assert caught.value.param == "tool_choice"
+
+
+def test_a_search_cannot_be_forced():
+    search = (Tool(name="web_search", kind="web_search"),)
+    choice = ToolChoice(mode="one", names=("web_search",))
+    request = Request(model="m", turns=(), tools=search, tool_choice=choice)
+    encoded = CODEC.encode_request(request, "up", Capabilities())
+    assert encoded.body["web_search_options"] == {}
+    assert encoded.dropped == ("tool_choice",)
+
+
+def test_the_old_form_of_functions_is_no_field_that_could_be_lost():
+    request = decode(functions=[{"name": "f"}])
+    for target in (Format.CLAUDE, Format.GEMINI, Format.RESPONSES):
+        dropped = CODECS[target].encode_request(request, "up", Capabilities()).dropped
+        assert not any("legacy" in name for name in dropped)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 from openai import omit
 from openai.lib.streaming.responses._responses import ResponseStreamState
-from openai.types.responses import Response, ResponseStreamEvent
+from openai.types.responses import Response, ResponseInputItemParam, ResponseStreamEvent, ToolParam
+from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming, ToolChoice
 from pydantic import TypeAdapter
 
 from providers.translation.accumulate import Accumulator
@@ -38,6 +39,10 @@ from providers.translation.names import IDENTITY
 from providers.translation.sse import SseReader, frame
 
 SDK_EVENT = TypeAdapter(ResponseStreamEvent)
+SDK_BODY = TypeAdapter(ResponseCreateParamsNonStreaming)
+SDK_ITEM = TypeAdapter(ResponseInputItemParam)
+SDK_TOOL = TypeAdapter(ToolParam)
+SDK_CHOICE = TypeAdapter(ToolChoice)
 PNG = "iVBORw0KGgo="
 
 
@@ -52,6 +57,22 @@ def decode_request(**fields):
 
 def encode_request(request: Request, **capabilities) -> Encoded:
     return CODEC.encode_request(request, "up", Capabilities(**capabilities))
+
+
+def encode(request: Request, **capabilities) -> dict:
+    """The body, after the SDK's types accepted it and every item, tool and choice in it."""
+    body = encode_request(request, **capabilities).body
+    # The types want an id of reasoning items; the service takes them without, which Codex relies on.
+    items = [{"id": "rs_x", **item} if item["type"] == "reasoning" else item for item in body["input"]]
+    rest = {key: value for key, value in body.items() if key not in ("stream", "input")}
+    SDK_BODY.validate_python({**rest, "input": items})
+    for item in items:
+        SDK_ITEM.validate_python(item)
+    for tool in body.get("tools", ()):
+        SDK_TOOL.validate_python(tool)
+    if "tool_choice" in body:
+        SDK_CHOICE.validate_python(body["tool_choice"])
+    return body
 
 
 def make_request(*turns: Turn, **fields) -> Request:
