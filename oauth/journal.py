@@ -3,8 +3,9 @@ short.
 
 A rotated token exists once: between the vendor's answer and the database's commit a ``kill -9`` would lose
 it, and the old one is spent. So the answer is written to one small file first (sealed with the same keys as
-the database, 0600, flushed to the disk), and the file goes when the commit is there. Whoever holds the lease
-next, or starts next on this data folder, finds it and commits it instead of asking the vendor a second time.
+the database, 0600, then flushed to the disk), and the file goes when the commit is there. Whoever holds the
+lease next, or starts next on this data folder, finds it and commits it instead of asking the vendor a second
+time.
 
 The folder belongs to one machine. Where several share a PostgreSQL, the machine that died brings its answer
 in when it starts again: the version tells whether it is still wanted.
@@ -29,6 +30,8 @@ logger = logging.getLogger("oauth.refresh")
 
 NAME = re.compile(r"(\d+)-(\d+)\.sealed")
 """The login's row, and the version of it that the answer replaces."""
+WHOLE = "\n"
+"""Ends a file that was written to its end."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,20 +56,34 @@ def digest_of(grant: Grant) -> str:
 
 
 def keep(kept: Kept) -> None:
-    """Write it down. A disk that cannot take it is no reason to lose the answer: it is logged."""
+    """Write it down: at once, and in one piece, so that nothing but the machine's own end can lose it any
+    more; against that, ``flush`` it. A disk that cannot take it is no reason to lose the answer: it is
+    logged."""
     path = _path(kept.token_id, kept.version)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         sealed = secrets.seal(msgspec.json.encode(kept).decode())
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(sealed)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        _flush_folder(path.parent)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            os.write(handle, f"{sealed}{WHOLE}".encode())
+        finally:
+            os.close(handle)
     except (OSError, secrets.SecretsError) as error:
         logger.error("a renewed login could not be written down before it is stored: %s", error)
+
+
+def flush(token_id: int, version: int) -> None:
+    """To the disk, with its name, which is an entry of the folder. Takes the time that a disk takes."""
+    path = _path(token_id, version)
+    try:
+        for target in (path, path.parent):
+            handle = os.open(target, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+    except OSError as error:
+        logger.error("a renewed login could not be flushed to the disk: %s", error.strerror)
 
 
 def find(token_id: int, version: int, grant: Grant) -> Kept | None:
@@ -110,8 +127,10 @@ def _read(path: Path) -> Kept | None:
     except (OSError, UnicodeDecodeError) as error:
         logger.error("a renewed login that was written down cannot be read: %s", error)
         return None
+    if not sealed.endswith(WHOLE):
+        return None  # the process ended while it wrote
     try:
-        return msgspec.json.decode(secrets.reveal(sealed), type=Kept)
+        return msgspec.json.decode(secrets.reveal(sealed.removesuffix(WHOLE)), type=Kept)
     except msgspec.DecodeError:
         logger.error("%s in the data folder holds no login; it is left alone", path.name)
         return None
@@ -123,12 +142,3 @@ def _folder() -> Path:
 
 def _path(token_id: int, version: int) -> Path:
     return _folder() / f"{token_id}-{version}.sealed"
-
-
-def _flush_folder(folder: Path) -> None:
-    """The name as well, which is an entry of the folder."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
