@@ -41,7 +41,7 @@ _BY_STATUS = {
     413: "request_too_large",
     422: "invalid_request_error",
     429: "rate_limit_error",
-    503: "overloaded_error",
+    503: "api_error",  # overload has a status of its own; 503 says that nobody is there, too
     504: "timeout_error",
     529: "overloaded_error",
 }
@@ -92,7 +92,7 @@ def type_for_status(status: int) -> str:
 def _described(status: int | None, kind: str | None, message: str, code: str | None = None) -> ErrorInfo:
     usual = _NEUTRAL.get(kind or "")
     if usual is None:
-        usual = _NEUTRAL[type_for_status(status if status is not None else 500)]
+        usual = _NEUTRAL["overloaded_error" if status == 503 else type_for_status(status or 500)]
     final_status = status if status is not None else usual[0]
     message = message.strip()[:_MAX_MESSAGE] or f"the upstream answered with status {final_status}"
     return ErrorInfo(status=final_status, message=message, type=usual[1], code=code or usual[2])

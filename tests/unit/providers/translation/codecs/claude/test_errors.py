@@ -36,7 +36,7 @@ def test_every_type_maps_both_ways(status, own, neutral, code):
         (422, "invalid_request_error"),
         (501, "api_error"),
         (502, "api_error"),
-        (503, "overloaded_error"),
+        (503, "api_error"),
     ],
 )
 def test_statuses_without_a_type_of_their_own_get_the_nearest(status, own):
