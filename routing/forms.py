@@ -292,7 +292,7 @@ class GatewaySettingsForm(SealedForm[GatewaySettings]):
             "switch_project": "A spent project of a Gemini CLI account: its others are asked.",
             "switch_preview_model": "Kept for the management API.",
             "antigravity_credits": "Claude models, every allowance spent: pay with the account's credits.",
-            "gpt_image_2_base_model": "Kept for the management API.",
+            "gpt_image_2_base_model": "Calls the image tool of Codex where there is no images endpoint.",
             "video_result_ttl_s": "After it, the gateway knows a video no more.",
             "antigravity_signature_cache": "Kept for the management API.",
             "antigravity_signature_bypass_strict": "Kept for the management API.",

@@ -31,6 +31,7 @@ from routing.amp_rows import amp_settings
 from routing.core.capability import merged
 from routing.core.payload import PayloadRules
 from routing.core.relay_model import RelayModel
+from routing.core.resolve import IMAGES_ONLY
 from routing.core.table import (
     Candidate,
     ClientEntry,
@@ -480,5 +481,9 @@ class _Described:
 
 def _newest_first(models: dict[str, RegisteredModel]) -> tuple[str, ...]:
     """The ids that ``auto`` may stand for: by age, then by name."""
-    chats = [model for model in models.values() if not model.images_only]
+    chats = [
+        model
+        for model in models.values()
+        if not model.images_only and model.id.rpartition("/")[2] not in IMAGES_ONLY
+    ]
     return tuple(model.id for model in sorted(chats, key=lambda model: (-model.created, model.id)))

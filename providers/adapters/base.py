@@ -154,6 +154,9 @@ class Adapter:
     search_tool: str = ""
     """The name under which its models call a web search that the caller has to run, by ``search_request``;
     "" where the vendor runs it, or there is none."""
+    makes_images: bool = False
+    """Answers OpenAI's ``/images/generations`` although it speaks the Responses format, beside it or through
+    its ``image_generation`` tool."""
     in_process: bool = False
     """Answers without a network (``demo``), by ``answer``."""
 

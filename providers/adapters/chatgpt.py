@@ -6,6 +6,7 @@ by CLIProxyAPI v7; docs/protocols/providers.md, "codex".
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import uuid
 from typing import Any
@@ -167,9 +168,14 @@ _MODELS: tuple[tuple[str, tuple[str, ...], tuple[int, int, int, int]], ...] = (
 """Context by plan, 0 where the plan does not have the model (CLIProxyAPI's catalogue, 2026)."""
 
 
+IMAGES = tuple(CatalogueModel(id=name, owned_by="openai") for name in ("gpt-image-1.5", "gpt-image-2"))
+"""On every plan, and on image routes alone."""
+
+
+@functools.lru_cache(maxsize=16)
 def models_of(plan: str) -> tuple[CatalogueModel, ...]:
     tier = _PLANS.get(plan.strip().lower(), _PRO)
-    return tuple(
+    chats = tuple(
         CatalogueModel(
             id=model_id,
             context_length=windows[tier],
@@ -180,6 +186,7 @@ def models_of(plan: str) -> tuple[CatalogueModel, ...]:
         for model_id, levels, windows in _MODELS
         if windows[tier]
     )
+    return chats + IMAGES
 
 
 def _abilities(levels: tuple[str, ...]) -> Capabilities:

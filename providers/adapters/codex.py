@@ -33,6 +33,7 @@ class Codex(OpenAICompatible):
     owned_by = "openai"
     open_ended = True
     reads_client_headers = True
+    makes_images = True
     abilities = Capabilities()
     abilities_by_model = OPENAI_FAMILIES
 
@@ -45,9 +46,9 @@ class Codex(OpenAICompatible):
         return super().only_streams(credential, operation, model)
 
     def known_models(self, credential: CredentialEntry) -> tuple[CatalogueModel, ...]:
-        if not credential.channel:
-            return self.catalogue
-        return chatgpt.models_of(credential.account.get("plan") or credential.account.get("plan_type", ""))
+        """By key everything that the largest plan has: what the server really has its own list adds."""
+        plan = credential.account.get("plan") or credential.account.get("plan_type", "")
+        return chatgpt.models_of(plan if credential.channel else "pro")
 
     def is_open(self, credential: CredentialEntry) -> bool:
         return self.open_ended and not credential.channel

@@ -73,7 +73,8 @@ def search_request(
     headers: Mapping[str, str],
     body: bytes = b"",
 ) -> UpstreamRequest:
-    """As ``relay_request``, for ``SEARCH`` and an adapter that ``searches``."""
+    """As ``relay_request``, for what stands beside ``/responses``: ``SEARCH`` of an adapter that
+    ``searches``, images of one that ``makes_images``."""
     call = Call(
         credential=credential,
         model="",

@@ -196,6 +196,8 @@ class RouteSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Logs go into files in the data folder instead of the standard output."""
     logs_max_total_size_mb: int = 0
     """MiB of log files, of which the oldest go; 0 means no bound."""
+    gpt_image_2_base_model: str = "gpt-5.4-mini"
+    """The model that calls the image tool where there is no images endpoint."""
     antigravity_credits: bool = True
     """With every allowance spent, what the account bought beside it is the last resort."""
     video_result_ttl_s: float = 10_800.0

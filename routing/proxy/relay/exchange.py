@@ -26,7 +26,7 @@ from routing.proxy.gateway import Gateway
 from routing.proxy.intake import read_body
 from routing.proxy.keepalive import while_telling
 from routing.proxy.presence import Presence
-from routing.proxy.relay import embeddings, listing, objects
+from routing.proxy.relay import embeddings, images, listing, objects
 from routing.proxy.relay.answer import STREAM, PassingAnswer, WholeAnswer
 from routing.proxy.relay.call import RelayCall
 from routing.proxy.relay.endpoints import STATE_KINDS, Target, UnknownPath, Way, find_target
@@ -203,6 +203,16 @@ class Relay(Routed):
                 return answer
 
             return await self._by_model(table, client, model, embeddings.is_fit, embed)
+
+        if target.path == images.PATH and isinstance(payload, JsonPayload):
+            drawing = images.ImageCall(call, payload, table.settings.gpt_image_2_base_model)
+
+            async def draw(candidate: Candidate) -> Answer:
+                answer = await drawing.attempt(candidate, clock())
+                self._record.dropped = drawing.dropped
+                return answer
+
+            return await self._by_model(table, client, model, images.is_fit, draw)
 
         async def relay(candidate: Candidate) -> Answer:
             return await call.attempt(candidate, clock())
