@@ -87,8 +87,10 @@ def decode_answer(events: Iterable[bytes | str]) -> tuple[Made, Usage | None]:
             continue
         if not isinstance(value, dict):
             continue
-        response = value.get("response") if isinstance(value.get("response"), dict) else value
-        items = [value.get("item"), *(response.get("output") or ())]
+        nested = value.get("response")
+        response = nested if isinstance(nested, dict) else value
+        output = response.get("output")
+        items = [value.get("item"), *(output if isinstance(output, list) else ())]
         made = next((found for item in items if (found := _made(item)) is not None), made)
         usage = _usage(response.get("usage")) or usage
         error = response.get("error")
