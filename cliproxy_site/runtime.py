@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import sys
 import time
 from collections.abc import Coroutine
 from pathlib import Path
@@ -39,6 +40,9 @@ from routing.usage import Spool, UsageWriter
 logger = logging.getLogger("cliproxy_site")
 
 GC_THRESHOLD = 20_000
+SWITCH_S = 0.001
+"""How long a thread may keep the interpreter while another wants it. Applying a configuration asks for it
+behind each answer of the database, and would wait five times as long by default while the loop is busy."""
 
 
 class Runtime:
@@ -89,6 +93,7 @@ class Runtime:
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 20, 50)
+        sys.setswitchinterval(SWITCH_S)
         return proxy
 
     async def _build(self) -> ProxyApplication:

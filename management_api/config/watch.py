@@ -30,9 +30,9 @@ from providers.secrets import SecretsError
 
 logger = logging.getLogger(__name__)
 
-QUIET_MS = 150
+QUIET_MS = 100
 """A change counts once nothing more has happened for so long: editors write in several steps."""
-BUSY_MS = 400
+BUSY_MS = 300
 """In a folder that is never quiet, the file is looked at this often: a change is in force within a second."""
 LOOK_INTERVAL_S = 1.0
 """The file is read this often in any case, so that neither a file system that reports nothing nor a change
