@@ -6,12 +6,16 @@ The list is that of docs/clients.md, "What breaks clients".
 from __future__ import annotations
 
 import json
+from typing import Any, Literal
 
+import pydantic
 import pytest
 
 from routing.core.table import ClientEntry
 from tests.integration.proxy.conftest import KEY, digest
-from tests.integration.proxy.upstream_double import COMPLETION, answers
+from tests.integration.proxy.pairs.conftest import ADAPTERS
+from tests.integration.proxy.pairs.spoken import CALLS, HELLO, LENGTH, STREAM
+from tests.integration.proxy.upstream_double import COMPLETION, answers, streams
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 BEARER = {"authorization": f"Bearer {KEY}"}
@@ -104,9 +108,89 @@ async def test_claude_code_finds_models_in_its_vendors_shape(proxy, offered):
 
 
 @pytest.mark.parametrize("path", ["/api/event_logging/batch", "/api/event_logging/v2/batch"])
-async def test_claude_codes_events_are_taken(proxy, path):
+async def test_claude_codes_probes_and_events_are_taken(proxy, path):
+    for probed in ("/", "/api/hello"):
+        assert (await proxy.http.head(proxy.url + probed)).status_code == 200
     answer = await proxy.http.post(f"{proxy.url}{path}", json={"events": []})
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+PRIVATE = {
+    "x-openwebui-user-id": "u-1",
+    "x-openwebui-user-email": "ann@example.org",
+    "x-openwebui-user-name": "Ann",
+    "x-stainless-lang": "python",
+    "openai-organization": "org-1",
+    "openai-project": "proj-1",
+    "idempotency-key": "i-1",
+    "x-claude-code-session-id": "s-1",
+    "cookie": "a=b",
+}
+
+
+@pytest.mark.parametrize("adapter", ["openai-compatibility", "codex", "claude", "gemini"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses", "/v1/messages"])
+async def test_who_asks_with_what_is_nobody_elses_business(proxy, upstream, adapter, path):
+    base = upstream.url + ("/v1" if adapter in ("openai-compatibility", "codex") else "")
+    proxy.offer("m", base, "up", adapter=adapter)
+    upstream.then(answers(400, {"error": {"message": "no"}}))
+    await proxy.http.post(
+        proxy.url + path, json={**CHAT, "max_tokens": 9, "input": "Hi"}, headers={**BEARER, **PRIVATE}
+    )
+    (call,) = upstream.calls
+    assert set(call.headers) & set(PRIVATE) == set()
+    assert "ann@example.org" not in str(call.headers) + call.body.decode()
+
+
+class Delta(pydantic.BaseModel, extra="allow", strict=True):
+    role: Literal["assistant"] | None = None
+    content: str | None = None
+    tool_calls: list[Call] | None = None
+
+
+class Call(pydantic.BaseModel, extra="allow", strict=True):
+    index: int
+    id: str | None = None
+    type: Literal["function"] | None = None
+    function: dict[str, str]
+
+
+class Choice(pydantic.BaseModel, extra="allow", strict=True):
+    index: int
+    delta: Delta | None = None
+    finish_reason: str | None = None
+
+
+class Chunk(pydantic.BaseModel, extra="allow", strict=True):
+    """What the Vercel AI SDK's schema of a chat chunk wants (``@ai-sdk/openai``, 2026)."""
+
+    id: str
+    created: int
+    model: str
+    choices: list[Choice]
+    usage: dict[str, Any] | None = None
+
+
+@pytest.mark.parametrize("format_", list(ADAPTERS))
+@pytest.mark.parametrize("said", [HELLO, CALLS, LENGTH], ids=["text", "calls", "length"])
+async def test_every_chat_chunk_fits_a_strict_schema(proxy, upstream, format_, said):
+    adapter, base = ADAPTERS[format_]
+    proxy.offer("m", upstream.url + base, "up", adapter=adapter)
+    upstream.then(streams(*STREAM[format_](said)))
+    body = {**CHAT, "stream": True, "stream_options": {"include_usage": True}}
+    answer = await proxy.http.post(f"{proxy.url}/v1/chat/completions", json=body, headers=BEARER)
+    *events, end = [line.removeprefix("data: ") for line in answer.text.split("\n\n") if line[:1] == "d"]
+    chunks = [Chunk.model_validate_json(event) for event in events]
+    assert (end, chunks[-1].usage is not None) == ("[DONE]", True)
+    first: dict[int, Call] = {}
+    for chunk in chunks:
+        for choice in chunk.choices:
+            for call in (choice.delta and choice.delta.tool_calls) or []:
+                if call.index not in first:
+                    assert call.id, "a call begins with its id"
+                    assert call.function["name"]
+                    first[call.index] = call
+    assert sorted(first) == list(range(len(said.calls)))
 
 
 @pytest.mark.parametrize(
