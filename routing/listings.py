@@ -138,6 +138,8 @@ def listings_of_key(
     if not closed:
         seen = {listing.id.lower() for listing in listings}
         mapped = dict(adapter.default_mappings)
+        if adapter.mappings_yield:
+            mapped = {name: mapped[name] for name in mapped.keys() - {one.id for one in discovered(provider)}}
         for model in catalogue.values():
             if model.id.lower() not in seen:
                 seen.add(model.id.lower())

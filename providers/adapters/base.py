@@ -148,6 +148,8 @@ class Adapter:
     features: Features = Features()
     """What the vendor's models can do in general, where the operator says nothing. For people who ask
     (``/v1/capabilities``); routing keeps nobody out by it."""
+    mappings_yield: bool = False
+    """A default mapping ends where the vendor's own list has the id."""
     mappings_are_aliases: bool = False
     """The default mappings are the built-in aliases of a channel: a list of the operator's own (even an empty
     one) takes their place."""

@@ -13,5 +13,6 @@ class Nim(OpenAICompatible):
     key_hint = "Begins with nvapi-; made at build.nvidia.com."
     environment = ("NIM_API_KEY", "THGENT_NIM_API_KEY", "NVIDIA_API_KEY")
     public_list = True
-    default_mappings = (("glm-5", "z-ai/glm-5"),)
+    mappings_yield = True
+    default_mappings = tuple((name, "z-ai/glm-5") for name in ("glm-5", "step-3.5-flash"))
     catalogue = tuple(CatalogueModel(id=model_id) for model_id in ("z-ai/glm-5", "glm-5", "step-3.5-flash"))

@@ -36,11 +36,13 @@ _FREE_TIER_S = 24 * 3600.0
 """The free allowance is refilled once a day; the vendor names no moment."""
 
 
-def _model(model_id: str, context: int, levels: tuple[str, ...] = ()) -> CatalogueModel:
+def _model(
+    model_id: str, context: int, levels: tuple[str, ...] = (), *, longest: int = 65_536
+) -> CatalogueModel:
     return CatalogueModel(
         id=model_id,
         context_length=context,
-        max_output_tokens=65_536,
+        max_output_tokens=longest,
         owned_by="xai",
         capabilities=Capabilities(
             developer_role=False,
@@ -88,11 +90,11 @@ class XAI(OpenAICompatible):
         _model("grok-4.3", 1_000_000, ("none", "low", "medium", "high")),
         _model("grok-4.20-0309-reasoning", 2_000_000),
         _model("grok-4.20-0309-non-reasoning", 2_000_000),
-        _model("grok-build-0.1", 256_000),
+        _model("grok-build-0.1", 256_000, longest=256_000),
         _model("grok-4.20-multi-agent-0309", 2_000_000, ("low", "medium", "high")),
-        _model("grok-composer-2.5-fast", 200_000),
-        _model("grok-3-mini", 131_072, ("low", "medium", "high")),
-        _model("grok-3-mini-fast", 131_072, ("low", "medium", "high")),
+        _model("grok-composer-2.5-fast", 200_000, longest=32_768),
+        _model("grok-3-mini", 131_072, ("low", "medium", "high"), longest=32_768),
+        _model("grok-3-mini-fast", 131_072, ("low", "medium", "high"), longest=32_768),
     )
 
     def payload_protocols(self, format_: Format) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ class Zen(OpenAICompatible):
     environment = ("ZEN_API_KEY", "OPENCODE_API_KEY", "THGENT_ZEN_API_KEY")
     public_list = True
     abilities_by_model = OPENAI_FAMILIES
-    default_mappings = (("z-ai/glm-5", "glm-5"),)
+    mappings_yield = True
+    default_mappings = tuple((name, "glm-5") for name in ("z-ai/glm-5", "gpt-5-mini", "gemini-3-flash"))
     catalogue = tuple(
         CatalogueModel(id=model_id) for model_id in ("glm-5", "z-ai/glm-5", "gpt-5-mini", "gemini-3-flash")
     )

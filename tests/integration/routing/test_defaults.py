@@ -58,3 +58,16 @@ def test_an_account_keeps_its_project_where_the_settings_say_so(kiro):
     GatewaySettings.objects.update_or_create(pk=1, defaults={"switch_project": False})
     make_credential(kiro, channel="kiro")
     assert entry().options == {"keeps-project": True}
+
+
+@pytest.mark.parametrize(
+    ("kind", "alias", "upstream"),
+    [("zen", "gpt-5-mini", "glm-5"), ("zen", "glm-5", "glm-5"), ("nim", "step-3.5-flash", "z-ai/glm-5")],
+)
+def test_ids_of_an_environments_provider_stand_for_its_model_until_the_vendor_has_them(kind, alias, upstream):
+    provider = make_provider(kind, adapter=kind, base_url="")
+    make_credential(provider)
+    assert table.build().models[alias].offers[0].members == (upstream,)
+    provider.discovered_models = [{"id": alias}]
+    provider.save()
+    assert table.build().models[alias].offers[0].members == (alias,)
