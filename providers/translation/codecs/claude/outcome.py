@@ -6,7 +6,7 @@ Source: the SDK's ``Usage``, ``MessageDeltaUsage`` and ``StopReason`` types (ant
 
 from __future__ import annotations
 
-from providers.translation.model import Json, Stop, StopKind, Usage
+from providers.translation.model import ErrorInfo, Json, Stop, StopKind, Usage
 
 _STOP_KINDS = {
     "end_turn": StopKind.END,
@@ -72,7 +72,7 @@ def encode_stop(stop: Stop | None, *, has_calls: bool, has_refusal: bool) -> dic
         "stop_reason": reason,
         "stop_sequence": sequence if reason == "stop_sequence" else None,
     }
-    if reason == "refusal" and stop and (explanation := stop.message or _blocked_by(stop.detail)):
+    if reason == "refusal" and stop and (explanation := stop.message or _blocked_by(stop)):
         fields["stop_details"] = {"type": "refusal", "category": None, "explanation": explanation}
     return fields
 
@@ -82,11 +82,19 @@ def is_cut(stop: Stop | None) -> bool:
     return stop is not None and stop.kind in (StopKind.LENGTH, StopKind.CONTEXT_WINDOW)
 
 
-def _blocked_by(detail: str | None) -> str | None:
+def _blocked_by(stop: Stop) -> str | None:
     """Another vendor's reason in words; Anthropic's own says nothing more."""
-    if detail is None or detail in _STOP_KINDS:
+    if stop.kind is not StopKind.CONTENT_FILTER or stop.detail is None or stop.detail in _STOP_KINDS:
         return None
-    return f"The provider blocked this answer ({detail})."
+    return f"The provider blocked this answer ({stop.detail})."
+
+
+def failure_of(stop: Stop | None, *, has_content: bool) -> ErrorInfo | None:
+    """An answer that ended in a failure and holds nothing is an error, not an empty success."""
+    if stop is None or has_content or stop.kind not in (StopKind.MALFORMED_CALL, StopKind.ERROR):
+        return None
+    reason = stop.message or stop.detail or stop.kind.value
+    return ErrorInfo(status=502, message=f"The model ended without an answer: {reason}", code=stop.kind.value)
 
 
 def merge_raw_usage(earlier: dict[str, Json], later: Json) -> dict[str, Json]:

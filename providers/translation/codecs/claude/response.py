@@ -120,8 +120,14 @@ def _string(value: Json) -> str:
 
 
 def encode_response(response: Response, context: AnswerContext) -> dict[str, Json]:
-    """The message for a client. Only the first candidate has a place; blank text makes no block."""
+    """The message for a client. Only the first candidate has a place; blank text makes no block.
+
+    Raises UpstreamProtocolError when the answer ended in a failure and holds nothing.
+    """
     candidate = response.candidates[0] if response.candidates else Candidate(stop=_blocked(response))
+    failure = outcome.failure_of(candidate.stop, has_content=bool(candidate.parts))
+    if failure is not None:
+        raise UpstreamProtocolError(failure.message, code=failure.code)
     blocks: list[Block] = []
     activities = activity.ActivityWriter(context)
     for n, part in enumerate(candidate.parts):

@@ -154,6 +154,9 @@ class Encoder:
         out = b""
         while self._queue:
             out += self._close_head()
+        failure = outcome.failure_of(self._stop, has_content=self._index >= 0)
+        if failure is not None:
+            return out + self.error(failure)
         stop = outcome.encode_stop(self._stop, has_calls=self._has_calls, has_refusal=self._has_refusal)
         usage = outcome.encode_usage(self._usage)
         usage.pop("cache_creation", None)  # the type of this event's usage has no such field

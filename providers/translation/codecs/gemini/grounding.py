@@ -46,8 +46,11 @@ def decode_grounding(
     return located, rest
 
 
-def encode_grounding(cited: list[tuple[int, str, dict[str, Json]]]) -> dict[str, Json]:
-    """``groundingMetadata`` for ``(index of the part, its text, citation)``; empty without citations."""
+def encode_grounding(
+    cited: list[tuple[int, str, dict[str, Json]]], queries: list[str] | None = None
+) -> dict[str, Json]:
+    """``groundingMetadata`` for ``(index of the part, its text, citation)`` and what was searched for; empty
+    without both."""
     chunks: list[Json] = []
     supports: list[Json] = []
     for part, text, citation in cited:
@@ -66,7 +69,8 @@ def encode_grounding(cited: list[tuple[int, str, dict[str, Json]]]) -> dict[str,
             "text": text[start:end],
         }
         supports.append({"segment": segment, "groundingChunkIndices": [chunks.index(chunk)]})
-    return {"groundingChunks": chunks, "groundingSupports": supports} if chunks else {}
+    searched: dict[str, Json] = {"webSearchQueries": queries} if queries else {}
+    return {**searched, "groundingChunks": chunks, "groundingSupports": supports} if chunks else searched
 
 
 def _source(chunk: Fields) -> dict[str, Json]:

@@ -1,7 +1,8 @@
 """Gemini ``generateContent`` passed through: model and stream stand in the URL, the body is hardly touched.
 
-State of other vendors that this gateway gave to the client as ``thoughtSignature`` (``signatures.py``) is
-taken out of ``contents`` when it is there. The end of the body ends a stream. Facts:
+State of other vendors that this gateway gave to the client as ``thoughtSignature`` (``signatures.py``), and
+what their tools did (``activity.py``), is taken out of ``contents`` when it is there. The end of the body
+ends a stream. Facts:
 https://ai.google.dev/api/generate-content (v1beta, read 2025).
 """
 
@@ -11,6 +12,7 @@ import msgspec
 
 from providers.errors import UpstreamProtocolError
 from providers.translation.codec import Capabilities, MalformedRequest
+from providers.translation.codecs.gemini.activity import OWN_ID, is_own
 from providers.translation.codecs.gemini.errors import encode_error, error_of
 from providers.translation.codecs.gemini.fields import Fields
 from providers.translation.codecs.gemini.framing import CONTENT_TYPE, ArrayWriter
@@ -82,7 +84,7 @@ def edited(
     reasoning: ReasoningConfig | None = None,
     stream: bool | None = None,
 ) -> bytes:
-    is_tagged = TAGGED in body.raw
+    is_tagged = TAGGED in body.raw or OWN_ID.encode() in body.raw
     # A model inside the body is allowed and redundant; one of ours would contradict the URL.
     names_model = "model" in body.fields and model != body.model
     nested = body.fields.get("generateContentRequest")
@@ -108,12 +110,15 @@ def edited(
 def _own_contents(contents: Json) -> Json:
     if not isinstance(contents, list):
         return contents
-    return [
-        {**content, "parts": [_own_part(part) for part in content["parts"] if not _is_hidden(part)]}
-        if isinstance(content, dict) and isinstance(content.get("parts"), list)
-        else content
-        for content in contents
-    ]
+    kept = []
+    for content in contents:
+        if isinstance(content, dict) and isinstance(content.get("parts"), list):
+            parts = [_own_part(part) for part in content["parts"] if not _is_hidden(part)]
+            if content["parts"] and not parts:
+                continue  # Google refuses a turn without parts
+            content = {**content, "parts": parts}
+        kept.append(content)
+    return kept
 
 
 def _foreign_state(part: Json) -> bool:
@@ -132,7 +137,9 @@ def _signature_of(part: Json) -> str | None:
 
 
 def _is_hidden(part: Json) -> bool:
-    """A thought that is nothing without its foreign state."""
+    """A thought that is nothing without its foreign state, or work of another vendor's tool."""
+    if is_own(part):
+        return True
     return _foreign_state(part) and bool(part.get("thought"))
 
 

@@ -9,6 +9,7 @@ conversation, so that the same history always gives the same ids.
 from __future__ import annotations
 
 from providers.translation.codec import MalformedRequest
+from providers.translation.codecs.gemini.activity import is_own
 from providers.translation.codecs.gemini.fields import Fields
 from providers.translation.codecs.gemini.parts import decode_file, decode_inline
 from providers.translation.codecs.gemini.request_options import decode_options
@@ -109,6 +110,8 @@ class _Conversation:
         if text is not None:
             return _text(part, text)
         rest = part.rest()
+        if is_own(rest):
+            return None  # what another vendor's tool did, as this gateway told it
         rest.pop("thought", None)
         return Unknown(raw=part.rest(), format=Format.GEMINI) if rest else None
 

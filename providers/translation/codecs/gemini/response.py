@@ -12,6 +12,7 @@ import msgspec
 
 from providers.errors import UpstreamProtocolError
 from providers.translation.codec import AnswerContext
+from providers.translation.codecs.gemini import activity
 from providers.translation.codecs.gemini.errors import error_of
 from providers.translation.codecs.gemini.fields import Fields, merge_missing
 from providers.translation.codecs.gemini.grounding import decode_grounding, encode_grounding
@@ -83,7 +84,7 @@ class PartReader:
             raw = part.rest()
             if not raw.keys() - {"thoughtSignature"}:
                 return None
-            return Unknown(raw=raw, format=Format.GEMINI, activity=read_activity(raw))
+            return Unknown(raw=raw, format=Format.GEMINI, activity=activity.read(raw))
         signature = _signature(part)
         if not text and signature is None:
             return None
@@ -224,6 +225,8 @@ def _encode_candidate(candidate: Candidate, context: AnswerContext) -> dict[str,
             parts.append(encoded)
         if isinstance(part, Media) and part.transcript:
             parts.append({"text": part.transcript})
+        if (result := activity.result_of_code(part, context)) is not None:
+            parts.append(result)
     body: dict[str, Json] = {}
     is_blocked = candidate.stop is not None and candidate.stop.kind is StopKind.CONTENT_FILTER
     if parts or not is_blocked:
@@ -232,7 +235,8 @@ def _encode_candidate(candidate: Candidate, context: AnswerContext) -> dict[str,
     body |= encode_stop(candidate.stop)
     body["index"] = candidate.index
     body |= encode_logprobs(candidate.logprobs)
-    if grounding := encode_grounding(cited):
+    queries = [query for part in candidate.parts if (query := activity.query_of(part)) is not None]
+    if grounding := encode_grounding(cited, queries):
         body["groundingMetadata"] = grounding
     merge_missing(body, candidate.ext.get(Format.GEMINI, {}))
     return body
@@ -261,6 +265,8 @@ def encode_part(part: Part, context: AnswerContext) -> dict[str, Json] | None:
             return encode_media(part)
         case Unknown(format=Format.GEMINI):
             return dict(part.raw)
+        case Unknown(activity=Activity(kind=activity.CODE) as told):
+            return activity.encode_code(told, context)
     return None
 
 
@@ -285,17 +291,3 @@ def _unix_time(text: str | None) -> int | None:
     except ValueError:
         return None
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-
-
-def read_activity(raw: dict[str, Json]) -> Activity | None:
-    """Code that Google ran, or what came of it. Its searches are told with the grounding, not as parts."""
-    code, result = raw.get("executableCode"), raw.get("codeExecutionResult")
-    if isinstance(code, dict):
-        text = code.get("code")
-        return Activity(kind="code_execution", text=text if isinstance(text, str) else "")
-    if isinstance(result, dict):
-        output = result.get("output")
-        return Activity(
-            kind="code_execution", is_result=True, output=output if isinstance(output, str) else ""
-        )
-    return None

@@ -13,6 +13,7 @@ import msgspec
 
 from providers.errors import UpstreamProtocolError
 from providers.translation.codec import AnswerContext
+from providers.translation.codecs.gemini.activity import query_of, result_of_code
 from providers.translation.codecs.gemini.errors import encode_error, error_of
 from providers.translation.codecs.gemini.fields import Fields, merge_missing
 from providers.translation.codecs.gemini.framing import CONTENT_TYPE, ArrayWriter
@@ -29,7 +30,12 @@ from providers.translation.codecs.gemini.outcome import (
     is_limit,
     is_whole,
 )
-from providers.translation.codecs.gemini.response import PartReader, encode_part, shows_thoughts, signed
+from providers.translation.codecs.gemini.response import (
+    PartReader,
+    encode_part,
+    shows_thoughts,
+    signed,
+)
 from providers.translation.json_text import dump_bytes
 from providers.translation.model import (
     ArgumentsDelta,
@@ -260,6 +266,7 @@ class _Out:
         self.signatures: dict[int, Signature] = {}
         self.texts: dict[int, str] = {}
         self.citations: list[tuple[int, dict[str, Json]]] = []
+        self.queries: list[str] = []
         self.shown: dict[int, int] = {}
         """The place of a part among those that the client saw."""
         self.stop: Stop | None = None
@@ -346,10 +353,14 @@ class Encoder:
             return b""
         if isinstance(part, Text):
             out.texts[event.i] = part.text
+        if (query := query_of(part)) is not None:
+            out.queries.append(query)
         encoded = encode_part(part, self._context)
         if encoded is None:
             return b""
         merge_missing(encoded, part.ext.get(Format.GEMINI, {}))
+        if (result := result_of_code(part, self._context)) is not None:
+            return self._chunk(event.candidate, encoded, i=event.i) + self._chunk(event.candidate, result)
         words = self._words(event.candidate, part.transcript) if isinstance(part, Media) else b""
         return self._chunk(event.candidate, encoded, i=event.i) + words
 
@@ -403,7 +414,7 @@ class Encoder:
             body: dict[str, Json] = {"content": {"role": "model", "parts": [{"text": ""}]}}
             body |= {**encode_stop(stop), "index": index}
             cited = [(out.shown.get(i, 0), out.texts.get(i, ""), citation) for i, citation in out.citations]
-            if grounding := encode_grounding(cited):
+            if grounding := encode_grounding(cited, out.queries):
                 body["groundingMetadata"] = grounding
             candidates.append(body)
         return frames + self._frame(candidates, self._usage) + self._closing()

@@ -67,6 +67,17 @@ def item_of(
     return {**head, "status": "in_progress", **said}, {**head, "status": "completed", **said}, progress
 
 
+def with_result(block: Block, activity: Activity) -> Block:
+    """A finished item with what came of it, which other vendors tell in a part of its own."""
+    if block["type"] == "code_interpreter_call" and activity.kind == CODE and activity.output:
+        logs = {"type": "logs", "logs": activity.output}
+        return {**block, "outputs": [*(block["outputs"] or []), logs]}
+    if block["type"] == "web_search_call" and activity.kind == SEARCH and activity.sources:
+        found = [{"type": "url", "url": source["url"]} for source in activity.sources]
+        return {**block, "action": {**block["action"], "sources": found}}
+    return block
+
+
 def is_own_activity(item: Json) -> bool:
     """Whether this gateway wrote the item."""
     return isinstance(item, dict) and item.get("type") in TYPES and is_own(item.get("id"))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Protocol
 
 from providers.translation.codec import AnswerContext
-from providers.translation.codecs.responses.activity import item_of
+from providers.translation.codecs.responses.activity import is_own_activity, item_of, with_result
 from providers.translation.codecs.responses.ids import item_id
 from providers.translation.json_text import dump_bytes
 from providers.translation.media import parse_data_url
-from providers.translation.model import Json, Media, Unknown
+from providers.translation.model import Activity, Json, Media, Unknown
 from providers.values import Format
 
 Block = dict[str, Json]
@@ -208,6 +208,11 @@ class WholeItem:
         events = ("in_progress", "generating", "completed")
         progress = tuple(f"response.image_generation_call.{event}" for event in events)
         return cls(index, {**call, "status": "in_progress", "result": None}, done, progress)
+
+    def add_result(self, activity: Activity) -> None:
+        """What came of the activity that this item tells of. Until it is done, it may be told."""
+        if is_own_activity(self._block):
+            self._block = with_result(self._block, activity)
 
     def skeleton(self) -> Block:
         return self._skeleton

@@ -277,6 +277,11 @@ class Encoder:
         return b""
 
     def _whole(self, part: Media | Unknown, i: int) -> bytes:
+        told = part.activity if isinstance(part, Unknown) and part.format is not Format.RESPONSES else None
+        if told is not None and told.is_result:
+            if isinstance(self._held, WholeItem):
+                self._held.add_result(told)
+            return b""
         item = WholeItem.of(part, len(self._items), self._context)
         if item is None:
             words = as_markdown(part) if isinstance(part, Media) else ""

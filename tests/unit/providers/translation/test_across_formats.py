@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from anthropic.types import ContentBlock
+from google.genai.types import GenerateContentResponse
 from openai.types.responses import ResponseOutputItem
 from pydantic import TypeAdapter
 
 from providers.translation.codec import AnswerContext, Capabilities, Untranslatable
 from providers.translation.names import IDENTITY
+from providers.translation.passthrough import UrlParts
 from providers.translation.registry import CODECS, PASSTHROUGHS
 from providers.translation.sse import SseReader
 from providers.translation.unfold import events_of
@@ -238,7 +240,9 @@ def test_activities_are_items_of_a_response(source):
     items = {item["type"]: item for item in body["output"]}
     assert items["code_interpreter_call"]["code"] == "1"
     if source is CLAUDE:
-        assert items["web_search_call"]["action"] == {"type": "search", "query": "q"}
+        sources = [{"type": "url", "url": "https://a.example"}]
+        assert items["web_search_call"]["action"] == {"type": "search", "query": "q", "sources": sources}
+    assert items["code_interpreter_call"]["outputs"] == [{"type": "logs", "logs": "out"}]
     events = answered(source, RESPONSES, streamed=True)
     kinds = [event["type"] for event in events]
     assert kinds.count("response.code_interpreter_call.completed") == 1
@@ -277,6 +281,29 @@ def test_elsewhere_the_text_stays_and_nothing_becomes_a_call(source, target):
         assert "done" in told
         assert "tool_calls" not in told
         assert "functionCall" not in told
+
+
+@pytest.mark.parametrize("source", [CLAUDE, RESPONSES])
+def test_activities_are_parts_and_queries_of_a_gemini_answer(source):
+    answer = answered(source, GEMINI, streamed=False)
+    assert GenerateContentResponse.model_validate(answer)
+    parts = answer["candidates"][0]["content"]["parts"]
+    told = [part for part in parts if "text" not in part]
+    assert [set(part) for part in told] == [{"executableCode"}, {"codeExecutionResult"}]
+    assert (told[0]["executableCode"]["code"], told[1]["codeExecutionResult"]["output"]) == ("1", "out")
+    assert answer["candidates"][0]["groundingMetadata"]["webSearchQueries"] == ["q"]
+    chunks = answered(source, GEMINI, streamed=True)
+    streamed = [part for one in chunks for part in one["candidates"][0]["content"]["parts"]]
+    assert [part for part in streamed if "text" not in part] == told
+    assert chunks[-1]["candidates"][0]["groundingMetadata"]["webSearchQueries"] == ["q"]
+    contents = [{"role": "user", "parts": [{"text": "Hi"}]}, {"role": "model", "parts": parts}]
+    for target in BARE:
+        assert "cliproxy_code" not in json.dumps(translated(GEMINI, target, contents=contents).body)
+    raw = json.dumps({"contents": contents}).encode()
+    parsed = PASSTHROUGHS[GEMINI].parse(raw, UrlParts(model="m"))
+    passed = PASSTHROUGHS[GEMINI].edited(parsed, "m", Capabilities())
+    assert b"cliproxy_code" not in passed
+    assert b"done" in passed
 
 
 def test_what_this_gateway_told_goes_to_no_vendor():

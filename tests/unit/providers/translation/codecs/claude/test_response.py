@@ -74,14 +74,35 @@ def test_stop_reasons_map_both_ways(reason, kind):
     [
         (StopKind.REFUSAL, "refusal"),
         (StopKind.STOP_SEQUENCE, "end_turn"),
-        (StopKind.MALFORMED_CALL, "end_turn"),
-        (StopKind.ERROR, "end_turn"),
         (StopKind.CANCELLED, "end_turn"),
         (StopKind.OTHER, "end_turn"),
     ],
 )
 def test_stops_without_a_counterpart_end_the_turn(kind, reason):
     assert encode(make_response(stop=kind))["stop_reason"] == reason
+
+
+@pytest.mark.parametrize("kind", [StopKind.MALFORMED_CALL, StopKind.ERROR])
+def test_a_failure_without_content_is_an_error_and_with_some_the_end_of_the_turn(kind):
+    with pytest.raises(UpstreamProtocolError, match="without an answer"):
+        encode(make_response(stop=kind))
+    assert encode(make_response(Text(text="a"), stop=kind))["stop_reason"] == "end_turn"
+
+
+@pytest.mark.parametrize(
+    ("stop", "explanation"),
+    [
+        (Stop(StopKind.CONTENT_FILTER, detail="SAFETY"), "The provider blocked this answer (SAFETY)."),
+        (Stop(StopKind.CONTENT_FILTER, detail="refusal"), None),
+        (Stop(StopKind.REFUSAL, detail="stop"), None),
+        (Stop(StopKind.REFUSAL, message="No."), "No."),
+    ],
+)
+def test_what_blocked_an_answer_is_explained(stop, explanation):
+    details = CODEC.encode_response(
+        Response(id="x", model="m", candidates=(Candidate(stop=stop),)), make_context()
+    ).get("stop_details")
+    assert (details and details["explanation"]) == explanation
 
 
 def test_unknown_stop_reasons_keep_their_spelling():
