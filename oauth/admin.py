@@ -87,6 +87,10 @@ def connect_url(token: OAuthToken) -> str:
     return f"{reverse('oauth:connect', args=[token.channel])}?new=1&credential={token.credential_id}"
 
 
+def again_link(token: OAuthToken) -> str:
+    return format_html('<a class="cpx-link" href="{}">log in again</a>', connect_url(token))
+
+
 def login_status(token: OAuthToken) -> Status:
     detail = token.last_error if token.status != TokenStatus.OK else ""
     return Status(TokenStatus(token.status).label, VARIANTS[TokenStatus(token.status)], detail)
@@ -183,19 +187,27 @@ class LoginPages(CredentialPages):
 
     def get_list_display(self, request: HttpRequest) -> Any:
         shown = list(super().get_list_display(request))
-        shown.insert(shown.index("status") + 1, "login")
+        may_connect = request.user.has_perm(CONNECT)
+        shown.insert(shown.index("status") + 1, "login" if may_connect else "login_state")
         return shown
 
     @admin.display(description="login")
     def login(self, obj: Credential) -> str:
+        token = getattr(obj, "oauth_token", None)
+        if token is None or token.status == TokenStatus.OK:
+            return self.login_state(obj)
+        return format_html("{} {}", badge(login_status(token)), again_link(token))
+
+    @admin.display(description="login")
+    def login_state(self, obj: Credential) -> str:
+        """For those who may not log in."""
         token = getattr(obj, "oauth_token", None)
         if token is None:
             return ""
         status = login_status(token)
         if token.status == TokenStatus.OK:
             return two_lines(badge(status), token_end(token, timezone.now()))
-        again = format_html('<a class="cpx-link" href="{}">log in again</a>', connect_url(token))
-        return format_html("{} {}", badge(status), again)
+        return badge(status)
 
     @admin.action(description="Refresh logins now", permissions=["change"])
     def refresh_now(self, request: HttpRequest, queryset: models.QuerySet[Credential]) -> None:
@@ -303,12 +315,20 @@ class LoginAdmin(ShownOnly):
         channel = channel_of(obj)
         return channel.name if channel is not None else obj.channel
 
+    def get_list_display(self, request: HttpRequest) -> Any:
+        state = "state" if request.user.has_perm(CONNECT) else "state_alone"
+        return [state if name == "state" else name for name in super().get_list_display(request)]
+
     @admin.display(description="login", ordering="status")
     def state(self, obj: OAuthToken) -> str:
-        shown = badge(login_status(obj))
         if obj.status == TokenStatus.OK or channel_of(obj) is None:
-            return shown
-        return format_html('{} <a class="cpx-link" href="{}">log in again</a>', shown, connect_url(obj))
+            return self.state_alone(obj)
+        return format_html("{} {}", badge(login_status(obj)), again_link(obj))
+
+    @admin.display(description="login", ordering="status")
+    def state_alone(self, obj: OAuthToken) -> str:
+        """For those who may not log in."""
+        return badge(login_status(obj))
 
     @admin.display(description="token ends", ordering="expires_at")
     def end(self, obj: OAuthToken) -> str:

@@ -109,6 +109,14 @@ def test_a_rejected_login_is_offered_again_everywhere(admin: Client, account: Cr
     assert f'name="credential" value="{account.pk}"' in form
 
 
+def test_who_may_not_log_in_is_offered_no_way_there(viewer: Client, account: Credential):
+    reject(account)
+    for name in ("providers_credential_changelist", "oauth_oauthtoken_changelist"):
+        shown = page(viewer, name)
+        assert "Log in again" in shown
+        assert "/v0/oauth/kiro" not in shown
+
+
 def test_the_timeline_shows_what_happened_newest_first(admin: Client, account: Credential):
     timeline.note(account.pk, EventKind.QUOTA, "agentic_request: 90 % used")
     reject(account)
