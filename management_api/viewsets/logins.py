@@ -14,6 +14,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -288,7 +289,8 @@ class OAuthCallback(ManagementView):
         responses={200: OpenApiTypes.OBJECT},
     )
     def post(self, request: Request) -> Response:
-        return self._take(_texts(request))
+        query = {name: str(value) for name, value in request.query_params.items()}
+        return self._take(query | _texts(request))
 
     def _take(self, given: dict[str, str]) -> Response:
         callback = _callback(given)
@@ -327,11 +329,15 @@ STATUS_OF = {
 
 
 def _texts(request: Request) -> dict[str, str]:
-    if not isinstance(request.data, dict):
+    try:
+        data = request.data
+    except ParseError as error:
+        raise CallbackRefused(400, "invalid body") from error
+    if not isinstance(data, dict):
         raise CallbackRefused(400, "invalid body")
-    if any(not isinstance(value, str | None) for value in request.data.values()):
+    if any(not isinstance(value, str | None) for value in data.values()):
         raise CallbackRefused(400, "invalid body")
-    return {str(name): value for name, value in request.data.items() if value is not None}
+    return {str(name): value for name, value in data.items() if value is not None}
 
 
 def _callback(given: dict[str, str]) -> Callback:

@@ -108,7 +108,7 @@ class Command(BaseCommand):
             methods = ", ".join(method.key for method in channel.methods)
             self.stdout.write(f"{channel.key:16} {channel.name:22} {methods}")
             for name, where in missing_settings(channel):
-                self.stdout.write(f"{'':16} not set: {name} (published: {where})")
+                self.stdout.write(f"{'':16} not set: {name} ({where})")
 
     # --- the login ------------------------------------------------------------------------------
 

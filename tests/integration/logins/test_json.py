@@ -78,6 +78,20 @@ def test_what_is_refused(manager: httpx.Client, path: str, code: int, error: str
         assert answer.json()["error"].startswith(error)
 
 
+def test_a_posted_callback_is_refused_in_the_same_shape(manager: httpx.Client):
+    """What it lacks may stand in the query."""
+    path = "/oauth-callback?state=s&code=c"
+    for body, code, error in (
+        (b"{", 400, "invalid body"),
+        (b"[1]", 400, "invalid body"),
+        (b'{"code": 5}', 400, "invalid body"),
+        (b"", 404, "unknown or expired state"),
+        (b'{"state": "a/b"}', 400, "invalid state"),
+    ):
+        answer = manager.post(path, content=body)
+        assert (answer.status_code, answer.json()) == (code, {"status": "error", "error": error})
+
+
 def test_a_vendor_in_trouble_is_a_500(manager: httpx.Client, vendor: Vendor):
     vendor.start_status = 500
     answer = manager.get("/kiro-auth-url")
