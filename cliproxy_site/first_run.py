@@ -31,6 +31,7 @@ from routing.models import ClientKey, ModelAlias
 
 DEMO = "demo"
 ADMIN_NAME = "admin"
+OWN_APPS = ("providers", "oauth", "routing")
 SETUP_LOCK = 0x636C6970726F7879
 """The number of our advisory lock on PostgreSQL: "cliproxy" in ASCII."""
 
@@ -78,12 +79,28 @@ def migrate() -> None:
     try:
         with alone():
             executor = MigrationExecutor(connection)
+            _refuse_newer(executor)
             if executor.migration_plan(executor.loader.graph.leaf_nodes()):
                 call_command("migrate", interactive=False, verbosity=0)
     except DatabaseError as error:
         where = settings.DATABASES["default"]["ENGINE"].rpartition(".")[2]
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise SetupProblem(f"The {where} database cannot be used: {reason}.") from error
+
+
+def _refuse_newer(executor: MigrationExecutor) -> None:
+    """An older program would write into tables whose columns it does not know. Raises
+    SetupProblem."""
+    newer = [
+        f"{app} {name}"
+        for app, name in executor.loader.applied_migrations
+        if app in OWN_APPS and (app, name) not in executor.loader.disk_migrations
+    ]
+    if newer:
+        raise SetupProblem(
+            f"The database was made by a newer version of the gateway ({min(newer)}): start that version, or "
+            "a backup from before the upgrade."
+        )
 
 
 def check_encryption_keys() -> None:

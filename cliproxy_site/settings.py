@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 
 from cliproxy_site import data_dir
-from cliproxy_site.environment import Environment
+from cliproxy_site.environment import READ_ELSEWHERE, Environment
 from cliproxy_site.unfold import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -152,7 +152,7 @@ SPECTACULAR_SETTINGS = {
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 LANGUAGE_CODE = "en"
-TIME_ZONE = env.str("TIME_ZONE", default="UTC")
+TIME_ZONE = env.time_zone("TIME_ZONE", default="UTC")
 FORMAT_MODULE_PATH = ["cliproxy_site.formats"]
 USE_I18N = True
 USE_TZ = True
@@ -210,3 +210,5 @@ LOGGING = {
         "watchfiles": {"level": "WARNING"},
     },
 }
+
+ENVIRONMENT_NAMES = frozenset(env.asked) | READ_ELSEWHERE

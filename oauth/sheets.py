@@ -12,10 +12,20 @@ from django.conf import settings
 
 from oauth.flows.channel import Channel
 from oauth.flows.errors import OAuthError
+from oauth.flows.registry import CHANNELS
 
 
 def setting_name(channel: Channel, name: str) -> str:
     return f"CLIPROXY_OAUTH_{channel.key}_{name}".upper().replace("-", "_")
+
+
+def setting_names() -> frozenset[str]:
+    """The full names of every channel's settings."""
+    return frozenset(
+        setting_name(channel, name)
+        for channel in CHANNELS
+        for name in (*channel.defaults, *(name for name, _ in channel.required_settings))
+    )
 
 
 def settings_of(channel: Channel) -> dict[str, str]:

@@ -19,11 +19,13 @@ from django.db import DatabaseError, connection
 
 from cliproxy_site import first_run
 from cliproxy_site.data_dir import SetupProblem
+from cliproxy_site.environment import misspelt
 from cliproxy_site.servers import sockets, tls, workers
 from cliproxy_site.servers.options import ServerOptions
 from management_api.config.problems import ConfigRefused
 from management_api.config.startup import load_and_apply
 from management_api.config.values import GatewayConfig
+from oauth.sheets import setting_names
 from providers.secrets import SecretsError
 from routing.proxy import shared_totals
 
@@ -136,6 +138,9 @@ class Command(BaseCommand):
         for name, instead in FOREIGN.items():
             if os.environ.get(name):
                 logger.warning("%s has no effect here: %s", name, instead)
+        known = settings.ENVIRONMENT_NAMES | setting_names()
+        for name, meant in misspelt(os.environ, known):
+            logger.warning("%s is no setting and has no effect; is %s meant?", name, meant)
         if not config_path:
             if Path("config.yaml").is_file():
                 logger.warning(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 
 from cliproxy_site import first_run
 from cliproxy_site.data_dir import SetupProblem
@@ -101,3 +103,9 @@ def test_a_lost_key_is_named_and_nothing_is_made(keyring, tmp_path):
     with pytest.raises(SetupProblem, match=r"The encryption key \w+ is missing"):
         first_run.check_encryption_keys()
     assert not (tmp_path / "encryption_keys").exists()
+
+
+def test_a_database_of_a_newer_version_is_left_alone():
+    MigrationRecorder(connection).record_applied("routing", "9999_later")
+    with pytest.raises(SetupProblem, match=r"made by a newer version of the gateway \(routing 9999_later\)"):
+        first_run.migrate()

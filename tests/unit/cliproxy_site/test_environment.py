@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import re
+from pathlib import Path
 
-from cliproxy_site.environment import Environment
+import pytest
+from django.conf import settings
+
+from cliproxy_site.environment import Environment, misspelt
 
 
 @pytest.fixture
@@ -77,3 +81,24 @@ def test_what_names_no_redis_is_refused_without_being_shown(env, url):
     with pytest.raises(SystemExit, match=r"X must be a URL that begins with redis://") as caught:
         env.redis("X")
     assert "secret" not in str(caught.value)
+
+
+def test_a_time_zone_must_exist(env):
+    env.ENVIRON["TIME_ZONE"] = "Mars/Base"
+    with pytest.raises(SystemExit, match="TIME_ZONE must be a name such as UTC"):
+        env.time_zone("TIME_ZONE", default="UTC")
+
+
+def test_a_name_that_is_nearly_a_setting_is_told_and_that_of_somebody_else_is_not():
+    known = {"CLIPROXY_PORT", "CLIPROXY_HOST", "CLIPROXY_DATA_DIR"}
+    given = ["CLIPROXY_PRT", "CLIPROXY_DATADIR", "CLIPROXY_PORT_8317_TCP", "CLIPROXY_HOST", "PORT", "X"]
+    assert list(misspelt(given, known)) == [
+        ("CLIPROXY_DATADIR", "CLIPROXY_DATA_DIR"),
+        ("CLIPROXY_PRT", "CLIPROXY_PORT"),
+    ]
+
+
+def test_every_setting_of_the_documentation_is_known():
+    text = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(CLIPROXY_[A-Z_]+[A-Z])`", text))
+    assert named <= settings.ENVIRONMENT_NAMES
