@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
-from providers.errors import UpstreamProtocolError
+from providers.errors import UpstreamError, UpstreamProtocolError
+
+MOST_OF_REFUSAL = 1024 * 1024
+REFUSAL_WITHIN_S = 10.0
+
+
+async def refusal_body(chunks: AsyncIterator[bytes]) -> bytes:
+    """The body of a refusal, as much of it as comes: the status has said the most, so one that is cut off,
+    does not end or never arrives is taken for what there is of it. Raises nothing."""
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(REFUSAL_WITHIN_S):
+            async for piece in chunks:
+                pieces.append(piece)
+                size += len(piece)
+                if size >= MOST_OF_REFUSAL:
+                    break
+    except (UpstreamError, TimeoutError):
+        pass
+    return b"".join(pieces)[:MOST_OF_REFUSAL]
 
 
 class ReadAnswer:

@@ -27,7 +27,7 @@ from providers.translation.passthrough import Gatherer, begins_well, split_event
 from providers.translation.registry import CODECS, FRAMINGS, GATHERERS, PASSTHROUGHS, UPSTREAM_CODECS
 from providers.translation.sse import SseEvent, SseReader
 from providers.upstream.client import MAX_ANSWER_BYTES, UpstreamClient, UpstreamResponse
-from providers.upstream.read_answer import ReadAnswer
+from providers.upstream.read_answer import ReadAnswer, refusal_body
 from providers.values import Format, Refusal
 from routing.core.cooldown import STOPPING
 from routing.core.error_rules import action_for
@@ -42,7 +42,6 @@ from routing.proxy.delivery import (
     understood,
 )
 
-MAX_ERROR_BYTES = 1024 * 1024
 STREAM = "text/event-stream"
 SSE_BEGINNINGS = (b"data:", b"event:", b":")
 ESTIMATE = (b"x-cliproxy-estimate", b"true")
@@ -97,6 +96,11 @@ class Attempt:
         try:
             if response.status >= 400:
                 raise await self._refusal(response)
+            if response.status >= 300:
+                raise UpstreamProtocolError(
+                    f"the upstream answered with a redirect ({response.status}), which is not followed: its "
+                    "base URL is perhaps not the right one"
+                )
             self.has_opened = True
             if self._ask.parsed.stream:
                 return await self._stream(response)
@@ -124,7 +128,7 @@ class Attempt:
         if response.status < 400 or type(self._adapter).other_format is Adapter.other_format:
             return response
         try:
-            body = await response.read(MAX_ERROR_BYTES)
+            body = await refusal_body(response.chunks())
         finally:
             await response.close()
         refusal = self._classify(response.status, response.headers, body)
@@ -157,14 +161,14 @@ class Attempt:
             if response.status < 400 or not adapter.has_other_addresses:
                 return response
             try:
-                body = await response.read(MAX_ERROR_BYTES)
+                body = await refusal_body(response.chunks())
             finally:
                 await response.close()
             if (request := adapter.elsewhere(call, tries, response.status, body)) is None:
                 return ReadAnswer(response.status, response.headers, body)
 
     async def _refusal(self, response: UpstreamResponse) -> UpstreamRefused:
-        body = await response.read(MAX_ERROR_BYTES)
+        body = await refusal_body(response.chunks())
         refusal = self._classify(response.status, response.headers, body)
         return self._refused(refusal, body, self._body_to_pass(refusal, body))
 

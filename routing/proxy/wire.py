@@ -77,6 +77,7 @@ def error_headers(error: GatewayError) -> Headers:
 
 
 def status_for(error: GatewayError, dialect: Format) -> int:
-    """The HTTP status for a client; 529 is Anthropic's own, and unknown to others."""
-    status = error.client_status
+    """The HTTP status for a client; 529 is Anthropic's own, and unknown to others, and none there
+    is goes beyond 599."""
+    status = error.client_status if error.client_status < 600 else 500
     return 503 if status == 529 and dialect is not Format.CLAUDE else status

@@ -8,11 +8,11 @@ from providers.adapters.base import Adapter
 from providers.errors import UpstreamRefused
 from providers.masking import masked
 from providers.upstream.client import UpstreamResponse
+from providers.upstream.read_answer import refusal_body
 from providers.values import CredentialEntry, Refusal, RefusalKind
 from routing.core.cooldown import STOPPING
 from routing.core.error_rules import action_for
 
-MAX_ERROR_BYTES = 1024 * 1024
 SHORTEST_SECRET = 6
 """Shorter values are placeholders of local servers; taking them out would mangle words."""
 TOLD = STOPPING | {RefusalKind.NOT_FOUND}
@@ -40,7 +40,7 @@ async def refusal_of(
     response: UpstreamResponse, adapter: Adapter, credential: CredentialEntry, now: float, *, passes: bool
 ) -> UpstreamRefused:
     """The error for an answer of status 400 and more. ``passes`` says that the client speaks its format."""
-    body = await response.read(MAX_ERROR_BYTES)
+    body = await refusal_body(response.chunks())
     refusal = classified(adapter, credential, response.status, response.headers, body, now)
     error = UpstreamRefused(refusal, body=_told(refusal, credential, body) if passes else None)
     if credential.error_rules:

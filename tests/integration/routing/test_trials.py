@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from providers.upstream import read_answer
 from providers.values import CoolingLadder, ErrorRule, Features, RuleAction
 from routing.core.table import Candidate, ClientEntry, Fallbacks, Offer, Strategy
 from routing.proxy import trials
@@ -599,3 +600,55 @@ async def test_odd_but_legal_beginnings_are_let_through(pieces):
     reply = await rig.ask(stream=True)
     assert (rig.calls, reply.body.count(b"Hi")) == ("A", 1)
     assert reply.body.endswith(DONE)
+
+
+# --- refusals and answers in odd shapes -----------------------------------------------------------------
+
+
+ENDLESS = error("x" * 2_000_000)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Says(429, ENDLESS, {"retry-after": "33"}),
+        Says(429, b"\xff\xfe", {"retry-after": "33"}),
+        Says(429, headers={"retry-after": "33"}, pieces=(b'{"error": {"mess',), breaks=True),
+        Says(429, headers={"retry-after": "33"}, breaks=True),
+    ],
+    ids=["very long", "no UTF-8", "cut off", "cut off at once"],
+)
+async def test_a_refusal_counts_by_its_status_whatever_its_body_is(answer):
+    rig = rig_of("AB")
+    rig.script("A", answer)
+    assert (await rig.ask()).status == 200
+    assert (rig.calls, rig.rests("A")) == ("AB", 33)
+
+
+async def test_the_body_of_a_refusal_is_not_waited_for_for_ever(monkeypatch):
+    monkeypatch.setattr(read_answer, "REFUSAL_WITHIN_S", 0.02)
+
+    async def chunks():
+        yield b"so "
+        await asyncio.Event().wait()
+
+    assert await read_answer.refusal_body(chunks()) == b"so "
+
+
+@pytest.mark.parametrize(
+    "answer", [Says(200, b"{}"), Says(200, b'{"id": "c", "object": "chat.completion"}'), Says(302), Says(204)]
+)
+async def test_what_is_no_answer_leads_to_the_next(answer):
+    rig = rig_of("AB")
+    rig.script("A", answer)
+    assert (await rig.ask()).status == 200
+    assert (rig.calls, rig.rests("A")) == ("AB", 1)
+
+
+async def test_a_redirect_is_told_as_one_and_a_status_that_does_not_exist_as_500():
+    rig = rig_of("A", request_retry=0)
+    rig.script("A", Says(302), Says(677, b"?"))
+    reply = await rig.ask()
+    assert reply.status == 502
+    assert "redirect (302)" in reply.error["message"]
+    assert (await rig.ask()).status == 500

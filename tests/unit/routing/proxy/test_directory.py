@@ -162,7 +162,7 @@ def test_who_serves_a_model_with_a_feature():
 
 @pytest.mark.parametrize(
     ("model", "feature", "kind"),
-    [("", "vision", ClientError), ("fast", "telepathy", ClientError), ("nobody", "vision", UnknownModel)],
+    [("", "telepathy", ClientError), ("fast", "telepathy", ClientError), ("nobody", "vision", UnknownModel)],
 )
 def test_a_question_that_cannot_be_answered(model, feature, kind):
     with pytest.raises(kind):

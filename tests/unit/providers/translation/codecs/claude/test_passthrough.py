@@ -114,11 +114,13 @@ def test_a_message_of_nothing_but_foreign_thinking_goes():
 
 
 def test_a_whole_answer_tells_usage_and_errors():
-    usage, is_error = passthrough.read_answer(b'{"type":"message","usage":{"input_tokens":3}}')
+    usage, is_error = passthrough.read_answer(b'{"type":"message","content":[],"usage":{"input_tokens":3}}')
     assert usage is not None
     assert (usage.input_total, is_error) == (3, False)
     assert passthrough.read_answer(b'{"type":"error","error":{"type":"x"}}') == (None, True)
     with pytest.raises(UpstreamProtocolError):
         passthrough.read_answer(b"<html>")
+    with pytest.raises(UpstreamProtocolError, match="no content"):
+        passthrough.read_answer(b"{}")
     assert passthrough.leading_error(event("error", error={"type": "x"})) is not None
     assert passthrough.leading_error(START) is None
