@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import msgspec
 
 from providers.adapters.base import Adapter
@@ -11,7 +13,7 @@ from providers.values import Features, Thinking
 
 def abilities_of(adapter: Adapter, model: str, features: Features | None) -> Capabilities:
     """Capabilities of the upstream model ``model``; ``features`` are those of the candidate."""
-    known = adapter.capabilities(model)
+    known = _known(adapter, model)
     if features is None:
         return known
     if features.thinking is not None:
@@ -19,6 +21,12 @@ def abilities_of(adapter: Adapter, model: str, features: Features | None) -> Cap
     if features.is_compat:
         known = msgspec.structs.replace(known, keeps_unsigned_thinking=True)
     return known
+
+
+@functools.lru_cache(maxsize=4096)
+def _known(adapter: Adapter, model: str) -> Capabilities:
+    """Found by regular expressions, one after the other, and asked for by every request."""
+    return adapter.capabilities(model)
 
 
 def _thinking_as(known: Capabilities, said: Thinking) -> Capabilities:

@@ -91,7 +91,8 @@ class Exchange:
             exchange_id, request_id(self._headers, exchange_id), dialect.value, gateway.clock()
         )
         self._holds = Holds(gateway.state, gateway.clock)
-        self._trials = Trials(gateway, self._record, self._holds, self._says_of_credential)
+        # Nothing below refers back to the exchange: what it held is freed with it, and not by the collector.
+        self._trials = Trials(gateway, self._record, self._holds, self.says_of_credential(endpoint.operation))
         self._wanted: tuple[ParsedBody, RouteQuery] | None = None
         self._chain = fallback.Chain(None, "")
         self._detour = ""
@@ -328,11 +329,10 @@ class Exchange:
             kind = SearchingAttempt
         return kind(self._gateway.client, ask, candidate, self._gateway.clock())
 
-    def _says_of_credential(self, error: UpstreamError) -> bool:
-        """Whether a failure is one of the credential, and not only of the endpoint asked for."""
-        if self._endpoint.operation is not Operation.COMPACT:
-            return True
-        return isinstance(error, UpstreamRefused) and error.refusal.status in RESTED_BY_COMPACT
+    @staticmethod
+    def says_of_credential(operation: Operation) -> Callable[[UpstreamError], bool]:
+        """Tells whether a failure is one of the credential, and not only of the endpoint asked for."""
+        return _of_credential if operation is Operation.COMPACT else _always
 
     # --- answers ---------------------------------------------------------------------------
 
@@ -481,6 +481,14 @@ def on_credit(candidate: Candidate) -> Candidate:
     credential = candidate.credential
     paying = adapter_for(credential.adapter).on_credit(credential, candidate.model)
     return candidate if paying is None else msgspec.structs.replace(candidate, credential=paying)
+
+
+def _always(error: UpstreamError) -> bool:
+    return True
+
+
+def _of_credential(error: UpstreamError) -> bool:
+    return isinstance(error, UpstreamRefused) and error.refusal.status in RESTED_BY_COMPACT
 
 
 def request_id(headers: dict[str, str], fallback: str) -> str:

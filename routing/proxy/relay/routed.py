@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from providers.adapters.base import Adapter
+from providers.adapters.base import Adapter, Operation
 from providers.adapters.registry import adapter_for
 from providers.errors import ClientError, UpstreamError
 from providers.values import RefusalKind
@@ -53,8 +53,9 @@ class Routed(Exchange):
         tried = self._trials.until_answered(table.settings, look(), look, attempt)
         return await self._trials.bounded(table.settings, tried)
 
-    def _says_of_credential(self, error: UpstreamError) -> bool:
-        return kind_of(error) not in OF_THE_ENDPOINT
+    @staticmethod
+    def says_of_credential(operation: Operation) -> Callable[[UpstreamError], bool]:
+        return _of_credential
 
     def _fit_resolution(
         self, table: RoutingTable, client: ClientEntry, model: str, is_fit: Callable[[Adapter], bool]
@@ -79,3 +80,7 @@ class Routed(Exchange):
             raise NotServed(f"No provider that serves the model `{model}` has this endpoint.", param="model")
         self._holds.show(fit)
         return fit
+
+
+def _of_credential(error: UpstreamError) -> bool:
+    return kind_of(error) not in OF_THE_ENDPOINT

@@ -141,7 +141,7 @@ def _mapping(value: Json) -> dict[str, Json]:
 
 
 def _count(value: Json) -> int | None:
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)

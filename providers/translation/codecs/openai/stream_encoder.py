@@ -129,28 +129,12 @@ class Encoder:
         self._closed = False
         self._legacy = is_legacy(context.request)
         self._customs = custom_names(context.request)
-        self._handlers: dict[type[Event], Callable[[Any], bytes]] = {
-            TextDelta: self._text_delta,
-            ReasoningDelta: self._reasoning_delta,
-            ArgumentsDelta: self._arguments_delta,
-            PartStart: self._part_start,
-            PartStop: self._part_stop,
-            Start: self._start,
-            CitationDelta: self._citation,
-            SignatureDelta: self._signature_delta,
-            UsageUpdate: self._usage_update,
-            Stopped: self._stopped,
-            Heartbeat: self._heartbeat,
-            StreamError: self._stream_error,
-            End: self._end,
-            AudioDelta: self._audio_delta,
-        }
 
     def encode(self, event: Event) -> bytes:
         if self._closed:
             return b""
-        handler = self._handlers.get(type(event))
-        return handler(event) if handler is not None else b""
+        handler = _HANDLERS.get(type(event))
+        return handler(self, event) if handler is not None else b""
 
     def error(self, info: ErrorInfo) -> bytes:
         """No ``[DONE]`` follows: clients must not take the answer for complete."""
@@ -443,3 +427,22 @@ def _signed(signature: Signature | None) -> dict[str, Json]:
     if signature is None or signature.issuer is not Format.GEMINI:
         return {}
     return {"extra_content": {"google": {"thought_signature": signature.value}}}
+
+
+_HANDLERS: dict[type[Event], Callable[[Encoder, Any], bytes]] = {
+    TextDelta: Encoder._text_delta,
+    ReasoningDelta: Encoder._reasoning_delta,
+    ArgumentsDelta: Encoder._arguments_delta,
+    PartStart: Encoder._part_start,
+    PartStop: Encoder._part_stop,
+    Start: Encoder._start,
+    CitationDelta: Encoder._citation,
+    SignatureDelta: Encoder._signature_delta,
+    UsageUpdate: Encoder._usage_update,
+    Stopped: Encoder._stopped,
+    Heartbeat: Encoder._heartbeat,
+    StreamError: Encoder._stream_error,
+    End: Encoder._end,
+    AudioDelta: Encoder._audio_delta,
+}
+"""Not a table of each encoder's own: bound methods would tie it into a circle."""
