@@ -11,8 +11,8 @@ from providers.models import Credential, Provider
 from providers.structured_field import StructuredField, as_yaml
 from providers.values import ErrorRule, Limits
 from routing.core.payload import PayloadRules
-from routing.models import ChannelAlias, ChannelExclusion, GatewaySettings
-from tests.integration.admin.cast import form_of
+from routing.models import ChannelAlias, ChannelExclusion, GatewaySettings, ModelAlias
+from tests.integration.admin.cast import form_of, make_credential, make_provider
 
 pytestmark = pytest.mark.django_db
 
@@ -158,3 +158,42 @@ def test_the_shape_of_payload_rules_is_the_engine_s():
     assert field.clean(text) == {
         "default": [{"models": [{"name": "m", "match": [["a", 1]]}], "params": [["b", {"c": "d"}]]}]
     }
+
+
+def test_what_lists_show_of_an_alias_and_whether_it_is_offered_can_be_set(root):
+    provider = make_provider("acme")
+    alias = ModelAlias.objects.create(
+        provider=provider, alias="fast", upstream_model="m", options={"context_length": 9}
+    )
+    page = reverse("admin:routing_modelalias_change", args=[alias.pk])
+    form = form_of(root.get(page))
+    assert form["options"].strip() == "context_length: 9"
+    form |= {"options": "context_length: 200000\ninput_modalities: [text, image]", "enabled": ""}
+    assert root.post(page, form).status_code == 302
+    alias.refresh_from_db()
+    assert alias.options == {"context_length": 200000, "input_modalities": ["text", "image"]}
+    assert not alias.enabled
+    refused = root.post(page, form | {"options": "context: 5"})
+    assert "unknown field `context`" in refused.content.decode().replace("&#x27;", "'")
+
+
+def test_the_providers_page_keeps_what_it_does_not_show_of_an_alias(root):
+    provider = make_provider("acme")
+    make_credential(provider)
+    ModelAlias.objects.create(
+        provider=provider, alias="fast", upstream_model="m", options={"context_length": 9}
+    )
+    page = reverse("admin:providers_provider_change", args=[provider.pk])
+    form = form_of(root.get(page)) | {"aliases-0-alias": "faster", "aliases-0-enabled": ""}
+    assert root.post(page, form).status_code == 302
+    alias = ModelAlias.objects.get()
+    assert (alias.alias, alias.enabled, alias.options) == ("faster", False, {"context_length": 9})
+
+
+def test_the_switches_of_a_credential_can_be_set(root):
+    credential = make_credential(make_provider("acme"))
+    page = reverse("admin:providers_credential_change", args=[credential.pk])
+    form = form_of(root.get(page)) | {"options": "alpha-search: true"}
+    assert root.post(page, form).status_code == 302
+    credential.refresh_from_db()
+    assert credential.options == {"alpha-search": True}
