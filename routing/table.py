@@ -410,6 +410,8 @@ def _why_out(credential: Credential) -> tuple[str, str] | None:
 def _with_other_spellings(offers: dict[str, list[Offer]]) -> dict[str, list[Offer]]:
     """Of ids that differ only in case, the offers together: a provider that has the very id is asked with
     all its credentials that have it in any case. A prefix must be equal to the letter. Only changed ids."""
+    if len({model_id.lower() for model_id in offers}) == len(offers):
+        return {}  # as nearly always
     spellings: defaultdict[str, list[str]] = defaultdict(list)
     for model_id in offers:
         spellings[model_id.lower()].append(model_id)
