@@ -15,6 +15,7 @@ from providers.errors import UpstreamProtocolError, UpstreamRefused, UpstreamUnr
 from providers.masking import masked
 from providers.translation.accumulate import Accumulator
 from providers.translation.codec import AnswerContext, Encoded, FrameReader
+from providers.translation.losses import losses_of
 from providers.translation.model import (
     End,
     Event,
@@ -238,12 +239,16 @@ class Attempt:
     def _encoded_answer(self, answer: Response) -> WholeAnswer:
         with understood():
             encoded = CODECS[self._ask.format].encode_response(answer, self._context())
+        self._note_losses(answer)
         is_estimated = answer.usage is not None and answer.usage.is_estimated
         return WholeAnswer(
             body=msgspec.json.encode(encoded),
             usage=answer.usage,
             headers=(ESTIMATE,) if is_estimated else (),
         )
+
+    def _note_losses(self, answer: Response) -> None:
+        self.dropped += losses_of(answer, self._ask.format)
 
     async def _collected(self, response: UpstreamResponse) -> WholeAnswer:
         """A whole answer put together from a stream: the upstream does nothing else."""
@@ -348,6 +353,7 @@ class Attempt:
             CODECS[self._ask.format].stream_encoder(context),
             reader,
             self._classified,
+            self._ask.format,
         )
         await stream.begin(first)
         return stream
@@ -408,6 +414,7 @@ class Attempt:
         if self._passes:
             self._ask.neutral()  # the encoder looks at the request
         answer = self._decoded(self._adapter.unwrapped(body))
+        self._note_losses(answer)
         return UnfoldedStream(response, answer, CODECS[self._ask.format].stream_encoder(self._context()))
 
     def _classified(self, reported: StreamError) -> UpstreamRefused:

@@ -166,6 +166,10 @@ class JoinedStreams:
         self.is_final = True
         yield DONE
 
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        return tuple(name for delivery in self._deliveries for name in delivery.dropped)
+
     def error(self, info: ErrorInfo) -> bytes:
         return self._current.error(info)
 

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from providers.errors import GatewayError, UpstreamError, UpstreamProtocolError, UpstreamRefused
 from providers.translation.codec import FrameReader, StreamDecoder, StreamEncoder
+from providers.translation.losses import loss_of
 from providers.translation.model import (
     ArgumentsDelta,
     End,
@@ -34,6 +35,7 @@ from providers.translation.sse import SseReader
 from providers.translation.sse import frame as as_frame
 from providers.translation.unfold import events_of
 from providers.upstream.client import UpstreamResponse
+from providers.values import Format
 
 logger = logging.getLogger("routing.proxy")
 
@@ -73,6 +75,10 @@ class Delivery(Protocol):
     failure: UpstreamError | None
     """That failure as the adapter reads it, where it can be read."""
 
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """What has come and the client's format has no place for; what the head named is not among it."""
+
     def pieces(self) -> AsyncIterator[bytes]:
         """Bytes for the client, the first at once. Raises UpstreamError when the stream breaks."""
 
@@ -83,6 +89,8 @@ class Delivery(Protocol):
 
 class PassingStream:
     """Equal formats: bytes as they come, watched for usage and for their end."""
+
+    dropped = ()
 
     def __init__(
         self,
@@ -149,6 +157,7 @@ class TranslatedStream:
         encoder: StreamEncoder,
         reader: FrameReader | None,
         classified: Callable[[StreamError], UpstreamRefused],
+        client_format: Format,
     ) -> None:
         self.content_type = encoder.content_type
         self.usage: Usage | None = None
@@ -161,6 +170,8 @@ class TranslatedStream:
         self._decoder = decoder
         self._encoder = encoder
         self._classified = classified
+        self._client_format = client_format
+        self.dropped: tuple[str, ...] = ()
         self._begun = b""
         self._has_content = False
 
@@ -215,7 +226,12 @@ class TranslatedStream:
             case UsageUpdate() | Start():
                 if event.usage is not None:
                     self.usage = self.usage.merged(event.usage) if self.usage else event.usage
-            case PartStart() | Stopped():
+            case PartStart():
+                self._has_content = True
+                loss = loss_of(event.part, self._client_format)
+                if loss is not None and loss not in self.dropped:
+                    self.dropped += (loss,)
+            case Stopped():
                 self._has_content = True
             case StreamError():
                 raise self._classified(event)
@@ -231,6 +247,8 @@ class TranslatedStream:
 
 class UnfoldedStream:
     """A whole answer for a client that asked for a stream."""
+
+    dropped = ()
 
     def __init__(self, upstream: UpstreamResponse, answer: Response, encoder: StreamEncoder) -> None:
         self.content_type = encoder.content_type

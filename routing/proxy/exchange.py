@@ -411,6 +411,7 @@ class Exchange:
                 async for piece in pieces:
                     if delivery.is_final:
                         record.usage = delivery.usage
+                        record.dropped += delivery.dropped
                         if delivery.failure is not None:
                             self._note_cut(delivery.failure)
                         self._finish(200, "cut" if delivery.has_failed else "ok")
@@ -420,6 +421,7 @@ class Exchange:
             except UpstreamError as error:
                 await delivery.close()
                 record.usage = delivery.usage
+                record.dropped += delivery.dropped
                 self._note_cut(error)
                 self._finish(200, "cut", error.code or "")
                 await send({"type": "http.response.body", "body": delivery.error(error_info(error))})

@@ -116,6 +116,10 @@ class KeptStream:
                 self.is_final = True
             yield piece
 
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        return self._delivery.dropped
+
     def error(self, info: ErrorInfo) -> bytes:
         return self._delivery.error(info)
 

@@ -42,7 +42,7 @@ async def translated(*steps) -> tuple[bytes, str]:
         CODECS[Format.OPENAI].stream_decoder(CONTEXT),
         CODECS[Format.CLAUDE].stream_encoder(CONTEXT),
     )
-    stream = TranslatedStream(ANSWER, chunks, decoder, encoder, None, classified)
+    stream = TranslatedStream(ANSWER, chunks, decoder, encoder, None, classified, Format.CLAUDE)
     await stream.begin(steps[0])
     return await until_failure(stream)
 
@@ -86,3 +86,16 @@ async def test_a_passing_stream_whose_body_ends_early_gives_what_came_and_fails(
     out, failure = await until_failure(stream)
     assert failure == "the upstream's stream ended before the answer did"
     assert out.strip() == b'event: ping\ndata: {"type":"ping"}'
+
+
+async def test_what_the_client_cannot_see_is_named():
+    item = {"type": "mcp_call", "id": "mcp_1", "name": "t", "arguments": "{}", "server_label": "s"}
+    done = {"type": "response.output_item.done", "output_index": 0, "item": item}
+    over = {"type": "response.completed", "response": {"status": "completed", "output": [item]}}
+    events = "".join(f"data: {json.dumps(one)}\n\n" for one in (done, over)).encode()
+    decoder = CODECS[Format.RESPONSES].stream_decoder(CONTEXT)
+    encoder = CODECS[Format.CLAUDE].stream_encoder(CONTEXT)
+    stream = TranslatedStream(ANSWER, scripted(), decoder, encoder, None, classified, Format.CLAUDE)
+    await stream.begin(events)
+    assert [piece async for piece in stream.pieces()]
+    assert stream.dropped == ("answer.mcp_call",)

@@ -84,6 +84,7 @@ class Played:
     is_final = False
     has_failed = False
     failure: UpstreamError | None = None
+    dropped = ()
 
     def __init__(self, pieces):
         self._pieces = pieces
