@@ -12,7 +12,13 @@ _OUTPUT = 65_536
 
 
 def _thinks(
-    low: int, high: int, levels: tuple[str, ...] = (), *, can_stop: bool = False, signed: bool = False
+    low: int,
+    high: int,
+    levels: tuple[str, ...] = (),
+    *,
+    can_stop: bool = False,
+    signed: bool = False,
+    images: bool = False,
 ) -> Capabilities:
     return Capabilities(
         max_output_tokens=_OUTPUT,
@@ -23,7 +29,7 @@ def _thinks(
         thinking_levels=levels,
         signatures_required=signed,
         media_in_results=signed,
-        image_output=False,
+        image_output=images,
     )
 
 
@@ -36,6 +42,9 @@ def _plain(max_output_tokens: int) -> Capabilities:
 _ALL = ("minimal", "low", "medium", "high")
 
 GEMINI_FAMILIES: tuple[tuple[str, Capabilities], ...] = (
+    (r"gemini-3-pro-image", _thinks(128, 32_768, ("low", "high"), signed=True, images=True)),
+    (r"gemini-3\.1-flash.*image", _thinks(128, 32_768, ("minimal", "high"), signed=True, images=True)),
+    (r"gemini-2\.0.*image", Capabilities(max_output_tokens=8_192, thinking="none", json_schema_native=False)),
     (r"gemini-3-pro", _thinks(128, 32_768, ("low", "high"), signed=True)),
     (r"gemini-3\.1-pro", _thinks(128, 32_768, ("low", "medium", "high"), signed=True)),
     (r"gemini-3\.1-flash", _thinks(128, 32_768, ("minimal", "high"), signed=True)),

@@ -42,6 +42,8 @@ def _model(
             thinking_zero=can_stop,
             thinking_levels=levels,
             signatures_required=model_id.startswith("gemini-3"),
+            media_in_results=model_id.startswith("gemini-3"),
+            image_output="image" in model_id,
         ),
     )
 
@@ -63,6 +65,7 @@ def _plain_schemas(model: CatalogueModel) -> CatalogueModel:
             thinking_levels=can.thinking_levels,
             signatures_required=can.signatures_required,
             json_schema_native=False,
+            image_output=can.image_output,
         ),
     )
 

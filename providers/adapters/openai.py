@@ -14,13 +14,16 @@ _GPT_4_FIRST = Capabilities(thinking="none", max_output_tokens=8_192, structured
 _GPT_4_1 = Capabilities(thinking="none", max_output_tokens=32_768)
 
 
-def _reasoning(levels: tuple[str, ...], max_output_tokens: int, *, can_stop: bool = False) -> Capabilities:
+def _reasoning(
+    levels: tuple[str, ...], max_output_tokens: int, *, can_stop: bool = False, breakpoints: bool = False
+) -> Capabilities:
     return Capabilities(
         thinking="level",
         thinking_levels=levels,
         thinking_zero=can_stop,
         accepts_sampling=False,
         max_output_tokens=max_output_tokens,
+        cache_breakpoints=breakpoints,
     )
 
 
@@ -28,10 +31,12 @@ _O_SERIES = _reasoning(("low", "medium", "high"), 100_000)
 _GPT_5 = _reasoning(("minimal", "low", "medium", "high"), 128_000)
 _GPT_5_1 = _reasoning(("none", "low", "medium", "high"), 128_000, can_stop=True)
 _GPT_5_2 = _reasoning(("none", "low", "medium", "high", "xhigh"), 128_000, can_stop=True)
+_GPT_5_6 = _reasoning(("none", "low", "medium", "high", "xhigh"), 128_000, can_stop=True, breakpoints=True)
 
 OPENAI_FAMILIES: tuple[tuple[str, Capabilities], ...] = (
     (r"^(openai/)?gpt-5[\d.]*-chat", _CHAT),
-    (r"^(openai/)?gpt-5\.1", _GPT_5_1),
+    (r"^(openai/)?gpt-5\.1(\D|$)", _GPT_5_1),
+    (r"^(openai/)?gpt-(5\.([6-9]|\d\d)|[6-9](\D|$))", _GPT_5_6),
     (r"^(openai/)?gpt-5\.\d", _GPT_5_2),
     (r"^(openai/)?gpt-5", _GPT_5),
     (r"^(openai/)?o[134](-|$)", _O_SERIES),

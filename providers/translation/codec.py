@@ -55,6 +55,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     structured_output: bool = True
     json_schema_native: bool = True
     """gemini: accepts ``parametersJsonSchema``/``responseJsonSchema``; else schemas are cleaned."""
+    cache_breakpoints: bool = False
+    """openai: takes ``prompt_cache_breakpoint`` on parts (gpt-5.6 and later)."""
     reasoning_in_history: bool = False
     """openai: wants ``reasoning_content`` of earlier turns back (DeepSeek, Kimi)."""
     signatures_required: bool = False

@@ -278,6 +278,8 @@ class OutputConfig(msgspec.Struct, frozen=True, kw_only=True):
     strict: bool | None = None
     verbosity: str | None = None
     modalities: tuple[str, ...] = ()
+    voice: str | None = None
+    """Of a spoken answer, in the client's vendor's name for it."""
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True):

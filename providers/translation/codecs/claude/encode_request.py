@@ -7,7 +7,7 @@ permitted"). What has no place is named in ``Encoded.dropped``; what must not be
 from __future__ import annotations
 
 from providers.translation.codec import Capabilities, Encoded, Untranslatable
-from providers.translation.codecs.claude import mcp
+from providers.translation.codecs.claude import answer_tool, mcp
 from providers.translation.codecs.claude.encode_blocks import Block, Encoding, own
 from providers.translation.codecs.claude.encode_messages import encode_messages
 from providers.translation.codecs.claude.encode_reasoning import Thinking, encode_reasoning
@@ -35,7 +35,10 @@ def encode_request(request: Request, model: str, capabilities: Capabilities) -> 
     for name in replaced:
         encoding.drop(name)
     system, messages = encode_messages(request, capabilities, encoding)
-    tools = encode_tools(request, capabilities, encoding)
+    if answer_tool.stands_in(request, capabilities):
+        tools = answer_tool.fields(request)
+    else:
+        tools = encode_tools(request, capabilities, encoding)
     thinking = encode_reasoning(
         request, capabilities, messages, is_forced=is_forced(tools), encoding=encoding
     )
@@ -96,7 +99,9 @@ def _output(
     if thinking.effort:
         config["effort"] = thinking.effort
     if output.kind == "json_schema" and output.schema is not None:
-        if capabilities.structured_output:
+        if answer_tool.stands_in(request, capabilities):
+            pass  # the tool says it
+        elif capabilities.structured_output:
             config["format"] = {"type": "json_schema", "schema": output_schema(output.schema)}
         else:
             instruction = (

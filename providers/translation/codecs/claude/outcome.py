@@ -36,10 +36,11 @@ _TIERS = {"standard": "default", "priority": "priority"}
 _TIERS_BACK = {neutral: own for own, neutral in _TIERS.items()}
 
 
-def decode_stop(raw: dict[str, Json], *, has_calls: bool) -> Stop | None:
+def decode_stop(raw: dict[str, Json], *, has_calls: bool, is_answer: bool = False) -> Stop | None:
     """The stop in a message or a ``message_delta``'s ``delta``; None when it has no reason (yet).
 
-    A call that the client must execute outranks a plain end: the turn is not over.
+    A call that the client must execute outranks a plain end: the turn is not over. A call that is the
+    answer itself (``answer_tool``) is a plain end.
     """
     reason = raw.get("stop_reason")
     if not isinstance(reason, str) or not reason:
@@ -47,6 +48,8 @@ def decode_stop(raw: dict[str, Json], *, has_calls: bool) -> Stop | None:
     kind = _STOP_KINDS.get(reason, StopKind.OTHER)
     if has_calls and kind in _ENDED:
         kind = StopKind.TOOL_CALLS
+    if is_answer and not has_calls and kind is StopKind.TOOL_CALLS:
+        kind = StopKind.END
     sequence, details = raw.get("stop_sequence"), raw.get("stop_details")
     explanation = details.get("explanation") if isinstance(details, dict) else None
     return Stop(

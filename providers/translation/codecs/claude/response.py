@@ -6,7 +6,7 @@ import msgspec
 
 from providers.errors import UpstreamProtocolError
 from providers.translation.codec import AnswerContext
-from providers.translation.codecs.claude import activity, carrier, citations, outcome
+from providers.translation.codecs.claude import activity, answer_tool, carrier, citations, outcome
 from providers.translation.codecs.claude.errors import error_info
 from providers.translation.json_text import dumps
 from providers.translation.media import as_markdown
@@ -48,14 +48,24 @@ def decode_response(body: Json, context: AnswerContext) -> Response:
         raise UpstreamProtocolError("the upstream's message has no content")
     parts = tuple(_decode_block(block, context) for block in content)
     has_calls = any(isinstance(part, ToolCall) for part in parts)
+    stop = outcome.decode_stop(body, has_calls=has_calls, is_answer=_has_answer(content, context))
     extra = {key: value for key, value in body.items() if key not in _TYPED and value is not None}
     return Response(
         id=_string(body.get("id")),
         model=_string(body.get("model")),
-        candidates=(Candidate(parts=parts, stop=outcome.decode_stop(body, has_calls=has_calls)),),
+        candidates=(Candidate(parts=parts, stop=stop),),
         usage=outcome.decode_usage(body.get("usage")),
         service_tier=outcome.decode_tier(body.get("usage")),
         ext={Format.CLAUDE: extra} if extra else {},
+    )
+
+
+def _has_answer(content: list[Json], context: AnswerContext) -> bool:
+    return any(
+        isinstance(block, dict)
+        and block.get("type") == "tool_use"
+        and answer_tool.is_answer(block.get("name"), context)
+        for block in content
     )
 
 
@@ -85,6 +95,8 @@ def _decode_block(block: Json, context: AnswerContext) -> Part:
             )
         case "redacted_thinking":
             return Reasoning(redacted=signature_of(block.get("data")))
+        case "tool_use" if answer_tool.is_answer(block.get("name"), context):
+            return Text(text=answer_tool.text_of(block.get("input"), context))
         case "tool_use":
             return _decode_call(block, context)
     return Unknown(raw=block, format=Format.CLAUDE, activity=activity.read(block))

@@ -13,7 +13,7 @@ import msgspec
 
 from providers.errors import UpstreamProtocolError
 from providers.translation.codec import AnswerContext
-from providers.translation.codecs.claude import activity, citations, outcome
+from providers.translation.codecs.claude import activity, answer_tool, citations, outcome
 from providers.translation.codecs.claude.errors import error_info
 from providers.translation.codecs.claude.response import call_skeleton, signature_of, unwrap_custom
 from providers.translation.json_text import dumps
@@ -77,7 +77,9 @@ _KNOWN_DELTAS = frozenset().union(*_DELTAS.values())
 class _Block:
     """The content block that is open."""
 
-    __slots__ = ("arguments", "citations", "i", "index", "kind", "length", "raw", "signature", "skeleton")
+    __slots__ = (
+        "arguments", "citations", "i", "index", "is_answer", "kind", "length", "raw", "signature", "skeleton",
+    )  # fmt: skip
 
     def __init__(self, i: int, index: Json, raw: dict[str, Json]) -> None:
         self.i = i
@@ -89,6 +91,7 @@ class _Block:
         self.arguments: list[str] = []
         self.signature = _text_or_none(raw.get("signature")) or ""
         self.skeleton: ToolCall | None = None
+        self.is_answer = False
 
 
 class Decoder:
@@ -102,6 +105,7 @@ class Decoder:
         self._parts = 0
         self._usage: dict[str, Json] = {}
         self._has_calls = False
+        self._has_answer = False
         self._stopped = False
 
     def feed(self, frame: SseEvent) -> list[Event]:
@@ -182,7 +186,9 @@ class Decoder:
             if usage is not None:
                 events.append(UsageUpdate(usage=usage))
         delta = data.get("delta")
-        stop = outcome.decode_stop(delta if isinstance(delta, dict) else {}, has_calls=self._has_calls)
+        stop = outcome.decode_stop(
+            delta if isinstance(delta, dict) else {}, has_calls=self._has_calls, is_answer=self._has_answer
+        )
         if stop is not None and not self._stopped:
             self._stopped = True
             events.append(Stopped(stop=stop))
@@ -207,6 +213,9 @@ class Decoder:
                 return [PartStart(i=block.i, part=Reasoning()), *_thought(block, raw.get("thinking"))]
             case "redacted_thinking":
                 return [PartStart(i=block.i, part=Reasoning(redacted=signature_of(raw.get("data"))))]
+            case "tool_use" if answer_tool.is_answer(raw.get("name"), self._context):
+                self._has_answer = block.is_answer = True
+                return [PartStart(i=block.i, part=Text(text=""))]
             case "tool_use":
                 self._has_calls = True
                 block.skeleton = call_skeleton(raw, self._context)
@@ -245,6 +254,8 @@ class Decoder:
         if not isinstance(text, str) or not text:
             return []
         block.arguments.append(text)
+        if block.is_answer and not answer_tool.is_wrapped(self._context):
+            return [TextDelta(i=block.i, text=text)]
         if block.skeleton is None or block.skeleton.kind == "custom":
             return []  # needed whole: see _close_block
         return [ArgumentsDelta(i=block.i, text=text)]
@@ -263,7 +274,18 @@ class Decoder:
             events.append(SignatureDelta(i=block.i, signature=signature))
         if block.skeleton is not None:
             events += _last_arguments(block, block.skeleton)
+        if block.is_answer:
+            events += self._last_answer(block)
         return [*events, PartStop(i=block.i)]
+
+    def _last_answer(self, block: _Block) -> list[Event]:
+        """What of the answer was not sent on as it came: all of it where it was wrapped or came whole."""
+        text = "".join(block.arguments)
+        if text and not answer_tool.is_wrapped(self._context):
+            return []
+        value = _json_or_text(text) if text else block.raw.get("input")
+        whole = value if isinstance(value, str) else answer_tool.text_of(value, self._context)
+        return [TextDelta(i=block.i, text=whole)]
 
     def _current(self, data: dict[str, Json]) -> _Block:
         block = self._block

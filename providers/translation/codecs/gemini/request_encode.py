@@ -16,6 +16,7 @@ from providers.translation.codecs.gemini.fields import merge_missing
 from providers.translation.codecs.gemini.parts import ILLEGAL_IN_NAME, NAME_LIMIT
 from providers.translation.codecs.gemini.schema import clean_response_schema
 from providers.translation.codecs.gemini.schema_native import native_schema
+from providers.translation.codecs.gemini.speech import encode_voice
 from providers.translation.codecs.gemini.thinking import encode_thinking
 from providers.translation.codecs.gemini.tools_encode import encode_tool_config, encode_tools
 from providers.translation.kept_state import refuse_foreign_state
@@ -121,6 +122,7 @@ def _generation_config(request: Request, can: Capabilities, report: Report) -> d
         "responseLogprobs": request.logprobs,
         "logprobs": request.top_logprobs,
         "responseModalities": _modalities(request, can),
+        "speechConfig": encode_voice(request.output.voice) if "audio" in request.output.modalities else None,
         "thinkingConfig": encode_thinking(request.reasoning, can),
     }
     config |= _format(request, can, report)
@@ -166,4 +168,5 @@ def _report_rest(request: Request, report: Report) -> None:
     for issuer, fields in request.ext.items():
         if issuer is not Format.GEMINI:
             for name in fields:
-                report(name)
+                if name != "audio" or request.output.voice is None:  # the voice was taken from it
+                    report(name)

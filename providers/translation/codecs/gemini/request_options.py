@@ -11,6 +11,7 @@ from providers.translation.codec import MalformedRequest
 from providers.translation.codecs.gemini import mcp
 from providers.translation.codecs.gemini.fields import Fields, snake
 from providers.translation.codecs.gemini.schema_normal import to_json_schema
+from providers.translation.codecs.gemini.speech import decode_voice
 from providers.translation.codecs.gemini.thinking import decode_thinking
 from providers.translation.model import (
     Instruction,
@@ -103,10 +104,11 @@ def _output(config: Fields) -> OutputConfig:
     if mime not in (None, "", "text/plain", "application/json"):
         # text/x.enum and the like exist nowhere else.
         config.put_back("responseMimeType", mime)
+    voice = decode_voice(config)
     if schema is not None:
-        return OutputConfig(kind="json_schema", schema=schema, modalities=modalities)
+        return OutputConfig(kind="json_schema", schema=schema, modalities=modalities, voice=voice)
     kind = "json" if mime == "application/json" else "text"
-    return OutputConfig(kind=kind, modalities=modalities)
+    return OutputConfig(kind=kind, modalities=modalities, voice=voice)
 
 
 def _tool_choice(fields: Fields) -> ToolChoice | None:

@@ -31,10 +31,18 @@ from providers.translation.codecs.openai.fields import (
     wrong_type,
 )
 from providers.translation.codecs.openai.history import encode_messages
+from providers.translation.codecs.openai.marks import SIBLING, with_own_marks, with_shared_marks
 from providers.translation.codecs.openai.messages import decode_messages
 from providers.translation.codecs.openai.tools import decode_choice, decode_tools, encode_tools, is_legacy
 from providers.translation.kept_state import refuse_foreign_state
-from providers.translation.model import Json, OutputConfig, Part, ReasoningConfig, Request, Sampling, ToolCall
+from providers.translation.model import (
+    Json,
+    OutputConfig,
+    ReasoningConfig,
+    Request,
+    Sampling,
+    ToolCall,
+)
 from providers.translation.results import one_per_call
 from providers.values import Format
 
@@ -122,6 +130,7 @@ def _reasoning(body: dict[str, Json]) -> ReasoningConfig:
 
 def _output(body: dict[str, Json]) -> OutputConfig:
     verbosity = optional_choice(body, "verbosity", VERBOSITIES)
+    voice = _voice(body)
     modalities: tuple[str, ...] = ()
     if (items := body.get("modalities")) is not None:
         modalities = tuple(
@@ -129,11 +138,11 @@ def _output(body: dict[str, Json]) -> OutputConfig:
         )
     chosen = optional_object(body, "response_format")
     if chosen is None:
-        return OutputConfig(verbosity=verbosity, modalities=modalities)
+        return OutputConfig(verbosity=verbosity, modalities=modalities, voice=voice)
     kind = required_string(chosen, "type", "response_format.")
     if kind in ("text", "json_object"):
         neutral = "json" if kind == "json_object" else "text"
-        return OutputConfig(kind=neutral, verbosity=verbosity, modalities=modalities)
+        return OutputConfig(kind=neutral, verbosity=verbosity, modalities=modalities, voice=voice)
     if kind != "json_schema":
         raise unsupported("response_format.type", kind, ("text", "json_object", "json_schema"))
     path = "response_format.json_schema"
@@ -146,7 +155,14 @@ def _output(body: dict[str, Json]) -> OutputConfig:
         strict=optional_bool(spec, "strict", f"{path}."),
         verbosity=verbosity,
         modalities=modalities,
+        voice=voice,
     )
+
+
+def _voice(body: dict[str, Json]) -> str | None:
+    """A built-in voice; one that OpenAI keeps is an object."""
+    voice = (optional_object(body, "audio") or {}).get("voice")
+    return voice if isinstance(voice, str) and voice else None
 
 
 def _sampling(body: dict[str, Json]) -> Sampling:
@@ -201,6 +217,7 @@ def encode_request(request: Request, model: str, capabilities: Capabilities) -> 
     """
     refuse_foreign_state(request, Format.OPENAI)
     request, dropped = one_per_call(with_shared_marks(request, Format.OPENAI))
+    request = with_own_marks(request, Format.OPENAI, capabilities)
     names = _name_map(request)
     own = own_fields(request, Format.OPENAI)
     body: dict[str, Json] = {
@@ -227,36 +244,11 @@ SHARED = frozenset(
     }
 )  # fmt: skip
 """Fields without a neutral form that Chat Completions and Responses have in common."""
-_SIBLING = {Format.OPENAI: Format.RESPONSES, Format.RESPONSES: Format.OPENAI}
-
-
-MARK = "prompt_cache_breakpoint"
-"""Of content parts, in both formats."""
-
-
-def with_shared_marks(request: Request, target: Format) -> Request:
-    """The request with the cache marks of the sibling format's parts as marks of ``target``'s."""
-    sibling = _SIBLING[target]
-
-    def marked(part: Part) -> Part:
-        raw = part.ext.get(sibling, {})
-        if MARK not in raw:
-            return part
-        rest = {key: value for key, value in raw.items() if key != MARK}
-        own = {**part.ext.get(target, {}), MARK: raw[MARK]}
-        return msgspec.structs.replace(part, ext={**part.ext, sibling: rest, target: own})
-
-    replace = msgspec.structs.replace
-    return replace(
-        request,
-        instructions=tuple(replace(one, parts=tuple(map(marked, one.parts))) for one in request.instructions),
-        turns=tuple(replace(turn, parts=tuple(map(marked, turn.parts))) for turn in request.turns),
-    )
 
 
 def own_fields(request: Request, target: Format) -> dict[str, Json]:
     """What of a request's ``ext`` an OpenAI format takes: its own fields, and those it shares."""
-    sibling = request.ext.get(_SIBLING[target], {})
+    sibling = request.ext.get(SIBLING[target], {})
     shared = {key: value for key, value in sibling.items() if key in SHARED}
     if not request.stream:
         shared.pop("stream_options", None)
@@ -271,7 +263,7 @@ def foreign_fields(request: Request, target: Format) -> list[str]:
         for issuer, raw in request.ext.items()
         if issuer is not target
         for key in raw
-        if issuer is not _SIBLING[target] or key not in own
+        if issuer is not SIBLING[target] or key not in own
     ]
 
 
@@ -400,7 +392,9 @@ def _put_output(
         if "image" in output.modalities:
             dropped.append("modalities.image")
         kept = [name for name in output.modalities if name in ("text", "audio")]
-        if "audio" in kept or kept == list(output.modalities):
+        if "audio" in kept:
+            _put_speech(body, request, dropped)
+        elif kept == list(output.modalities):
             body["modalities"] = kept
     if output.kind == "json":
         body["response_format"] = {"type": "json_object"}
@@ -414,6 +408,24 @@ def _put_output(
             if (value := getattr(output, key)) is not None:
                 spec[key] = value
         body["response_format"] = {"type": "json_schema", "json_schema": spec}
+
+
+VOICES = (
+    "alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer",
+    "verse",
+)  # fmt: skip
+
+
+def _put_speech(body: dict[str, Json], request: Request, dropped: list[str]) -> None:
+    """Speech goes with its text here, and needs a voice and a format; a stream has one format only."""
+    body["modalities"] = ["text", "audio"]
+    if "audio" in request.ext.get(Format.OPENAI, {}):
+        return  # the client's own
+    voice = request.output.voice
+    if voice is not None and voice.lower() not in VOICES:
+        dropped.append("audio.voice")
+        voice = None
+    body["audio"] = {"voice": (voice or VOICES[0]).lower(), "format": "pcm16" if request.stream else "wav"}
 
 
 def _schema_name(name: str | None) -> str:

@@ -25,6 +25,7 @@ from providers.translation.codecs.openai.fields import (
     unsupported,
     wrong_type,
 )
+from providers.translation.codecs.openai.marks import with_own_marks, with_shared_marks
 from providers.translation.codecs.openai.request import (
     ILLEGAL_IN_NAME,
     MAX_NAME,
@@ -32,7 +33,6 @@ from providers.translation.codecs.openai.request import (
     foreign_fields,
     own_fields,
     published_tier,
-    with_shared_marks,
 )
 from providers.translation.codecs.responses.history import encode_input_items, name_map
 from providers.translation.codecs.responses.input_items import InputReader
@@ -180,6 +180,7 @@ def encode_request(request: Request, model: str, capabilities: Capabilities) -> 
     """
     _check(request)
     request, dropped = one_per_call(with_shared_marks(request, Format.RESPONSES))
+    request = with_own_marks(request, Format.RESPONSES, capabilities)
     names = name_map(request)
     own = own_fields(request, Format.RESPONSES)
     body: Block = {

@@ -411,7 +411,7 @@ def test_a_json_schema_becomes_a_closed_output_format():
     ],
 )
 def test_what_cannot_be_enforced_is_said_in_words(output, words):
-    sent = body(output=output, capabilities=Capabilities(structured_output=False))
+    sent = body(output=output, tools=(TOOL,), capabilities=Capabilities(structured_output=False))
     assert words in sent["system"][-1]["text"]
     assert "output_config" not in sent
 

@@ -130,3 +130,29 @@ def test_forcing_a_tool_that_google_does_not_have_is_refused():
     with pytest.raises(Untranslatable) as caught:
         encode(LOOK, Tool(name="pc", kind="computer"), choice=ToolChoice(mode="one", names=("pc",)))
     assert caught.value.param == "tool_choice"
+
+
+IMAGES = Tool(name="image_generation", kind="image_generation")
+FORCED = ToolChoice(mode="one", names=("image_generation",))
+
+
+@pytest.mark.parametrize("choice", [None, FORCED])
+def test_a_tool_that_makes_images_is_a_modality_here(choice):
+    encoded = encode(IMAGES, choice=choice)
+    assert "tools" not in encoded.body
+    assert encoded.body["generationConfig"]["responseModalities"] == ["TEXT", "IMAGE"]
+
+
+def test_models_that_make_no_images_are_not_asked_for_any():
+    can = Capabilities(image_output=False)
+    encoded = encode(IMAGES, can=can)
+    assert "generationConfig" not in encoded.body
+    assert encoded.dropped == ("tools[0]",)
+    with pytest.raises(Untranslatable):
+        encode(IMAGES, choice=FORCED, can=can)
+
+
+def test_a_call_of_tools_that_are_all_elsewhere_is_refused():
+    bash = Tool(name="bash", kind="bash")
+    with pytest.raises(Untranslatable):
+        encode(bash, choice=ToolChoice(mode="required"))
