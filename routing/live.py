@@ -142,6 +142,9 @@ class LiveTable:
                 for history in quota.rests(fresh, spent, datetime.now(UTC).timestamp()):
                     assert history.cooldown is not None  # noqa: S101  (``rests`` makes no other)
                     self._state.record_failure(spent.credential_id, history.cooldown.model, history)
+        if self._bare is not EMPTY and failures.binds_anew(self._bare.settings, fresh.settings):
+            for credential_id in fresh.credentials:
+                self._state.unbind(credential_id)
         self._bare = fresh
         self.refresh()
         logging.getLogger().setLevel(logging.DEBUG if fresh.settings.debug else self._usual_level)

@@ -39,6 +39,15 @@ def begun_anew(old: RoutingTable, new: RoutingTable) -> set[int]:
     }
 
 
+def binds_anew(old: RouteSettings, new: RouteSettings) -> bool:
+    """Whether conversations are free again: who chose their credentials goes by other rules now."""
+    return (old.strategy, old.session_affinity, old.session_affinity_ttl_s) != (
+        new.strategy,
+        new.session_affinity,
+        new.session_affinity_ttl_s,
+    )
+
+
 def note(
     state: RoutingState, candidate: Candidate, error: UpstreamError, settings: RouteSettings, now: float
 ) -> Cooldown | None:

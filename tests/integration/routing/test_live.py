@@ -120,6 +120,26 @@ async def test_debug_sets_the_level_and_its_end_restores_the_operator_s():
         await until(lambda: logging.getLogger().level == logging.ERROR)
 
 
+async def test_conversations_are_free_again_when_the_rule_that_chooses_changes():
+    def prepare():
+        provider = make_provider()
+        make_alias(provider, "gpt")
+        return make_credential(provider), GatewaySettings.objects.create(session_affinity=True)
+
+    credential, row = await in_thread(prepare)()
+    state = MemoryState()
+    state.bind("talk", credential.pk, time.time(), 600)
+    async with running(state) as (live,):
+        assert state.binding("talk", time.time()) == credential.pk  # as it came from Redis
+        row.request_retry = 7
+        await in_thread(row.save)()
+        await until(lambda: live.table.settings.request_retry == 7)
+        assert state.binding("talk", time.time()) == credential.pk
+        row.strategy = "fill-first"
+        await in_thread(row.save)()
+        await until(lambda: state.binding("talk", time.time()) is None)
+
+
 async def test_a_cooldown_is_mirrored_as_a_row_and_a_success_removes_it():
     credential = await in_thread(lambda: make_credential(make_provider()))()
     state = MemoryState()
