@@ -12,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from providers.adapters.tool_groups import NO_GROUPS, Grouped
 from providers.translation.codec import Capabilities
 from providers.values import CredentialEntry, Features, Format, Refusal
 
@@ -75,6 +76,8 @@ class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The connected page that carries it (``providers/upstream/relay.py``); "" for our own connections."""
     dropped: tuple[str, ...] = ()
     """What the adapter took out of the call's body because the vendor refuses it (as ``Encoded.dropped``)."""
+    grouped: dict[str, tuple[str, str]] = {}
+    """Tools that went up flat, with their groups and names in those: for the ``unwrapper``."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -234,8 +237,9 @@ class Adapter:
         """A whole answer without the vendor's envelope. Raises UpstreamProtocolError when it is none."""
         return body
 
-    def unwrapper(self, credential: CredentialEntry) -> Unwrapper | None:
-        """A new Unwrapper for one stream, or None where streams come bare."""
+    def unwrapper(self, credential: CredentialEntry, grouped: Grouped = NO_GROUPS) -> Unwrapper | None:
+        """A new Unwrapper for one stream, or None where streams come bare. ``grouped`` is what the request
+        for it said."""
         return None
 
     def payload_protocols(self, format_: Format) -> tuple[str, ...]:

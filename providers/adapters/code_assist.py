@@ -12,6 +12,7 @@ from providers.adapters.auth import Auth, BearerKey
 from providers.adapters.base import Call, Operation, Unwrapper, UpstreamRequest
 from providers.adapters.gemini import Gemini
 from providers.adapters.headers import call_headers, custom_headers, merge_headers
+from providers.adapters.tool_groups import NO_GROUPS, Grouped
 from providers.translation.codec import Capabilities
 from providers.translation.codecs.gemini import code_assist
 from providers.translation.codecs.gemini.code_assist import EventUnwrapper
@@ -38,7 +39,7 @@ class CodeAssist(Gemini):
     def unwrapped(self, body: bytes) -> bytes:
         return code_assist.unwrapped(body)
 
-    def unwrapper(self, credential: CredentialEntry) -> Unwrapper | None:
+    def unwrapper(self, credential: CredentialEntry, grouped: Grouped = NO_GROUPS) -> Unwrapper | None:
         return EventUnwrapper()
 
     def capabilities(self, model: str) -> Capabilities:

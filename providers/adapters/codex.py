@@ -15,6 +15,7 @@ from providers.adapters.base import Call, CatalogueModel, Operation, UpstreamReq
 from providers.adapters.openai import OPENAI_FAMILIES
 from providers.adapters.openai_compatible import OpenAICompatible
 from providers.adapters.response_events import ResponseRepair
+from providers.adapters.tool_groups import NO_GROUPS, Grouped
 from providers.translation.codec import Capabilities
 from providers.values import CredentialEntry, Format, Refusal, RefusalKind
 
@@ -75,7 +76,7 @@ class Codex(OpenAICompatible):
         )
         return msgspec.structs.replace(asked, dropped=dropped)
 
-    def unwrapper(self, credential: CredentialEntry) -> ResponseRepair:
+    def unwrapper(self, credential: CredentialEntry, grouped: Grouped = NO_GROUPS) -> ResponseRepair:
         return ResponseRepair(holds=bool(credential.options.get("codex-stream-buffering")))
 
     def models_request(self, credential: CredentialEntry) -> UpstreamRequest | None:

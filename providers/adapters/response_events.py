@@ -2,6 +2,7 @@
 
 - ``output`` of the last event, which some backends leave empty: SDKs read the whole answer from it.
 - Items that are traces of work at the vendor and that a client would take for calls of its own tools.
+- Calls of tools that went up without their group (``tool_groups``).
 - With ``holds``, the events before the first word are held, so that a vendor that turns out to be overloaded
   is told by its failure alone: the call can then be made elsewhere.
 """
@@ -13,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from providers.adapters.tool_groups import NO_GROUPS, Grouped, regrouped
 from providers.translation.cut import is_whole
 from providers.translation.passthrough import BAD_JSON, FIELDS, Pending, payload_of, split_events
 from providers.translation.sse import frame
@@ -34,9 +36,14 @@ class ResponseRepair:
     """One stream. What needs no repair passes as it came."""
 
     def __init__(
-        self, *, holds: bool = False, hides: Callable[[dict[str, Any]], bool] = nothing_hidden
+        self,
+        *,
+        holds: bool = False,
+        hides: Callable[[dict[str, Any]], bool] = nothing_hidden,
+        grouped: Grouped = NO_GROUPS,
     ) -> None:
         self._hides = hides
+        self._grouped = grouped
         self._holds = holds
         self._held: list[bytes] = []
         self._pending = Pending()
@@ -83,6 +90,11 @@ class ResponseRepair:
             if self._hides(item):
                 self._hidden.add(str(item.get("id")))
                 return b""
+            named = regrouped(item, self._grouped)
+            if named is not item:
+                item = named
+                fields["item"] = msgspec.Raw(msgspec.json.encode(item))
+                event = frame(msgspec.json.encode(fields), str(kind))
             if kind == "response.output_item.done":
                 index = msgspec.json.decode(fields["output_index"]) if "output_index" in fields else None
                 self._items.append((float(index) if isinstance(index, int) else float("inf"), item))
@@ -95,8 +107,8 @@ class ResponseRepair:
         response = FIELDS.decode(fields["response"])
         output = msgspec.json.decode(response["output"]) if "output" in response else None
         if output:
-            kept = [item for item in output if not self._hides(item)]
-            if len(kept) == len(output):
+            kept = [regrouped(item, self._grouped) for item in output if not self._hides(item)]
+            if kept == output:
                 return None
         elif self._items:
             kept = [item for _, item in sorted(self._items, key=lambda pair: pair[0])]

@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 
-from providers.adapters import bodies, refusals
+from providers.adapters import bodies, refusals, tool_groups
 from providers.adapters.base import Call, CatalogueModel, Operation, UpstreamRequest
 from providers.adapters.bodies import Members
 from providers.adapters.openai_compatible import OpenAICompatible
 from providers.adapters.response_events import ResponseRepair
+from providers.adapters.tool_groups import NO_GROUPS, Grouped
 from providers.errors import UpstreamRefused
 from providers.translation.codec import Capabilities
 from providers.translation.json_text import dumps
@@ -26,7 +27,7 @@ _CLIENT_VERSION = "0.2.120"
 _REFUSED = ("prompt_cache_retention", "safety_identifier", "stream_options", "stop")
 _SHORT = ("stream", "store", "tools", "tool_choice", "max_output_tokens", "temperature", "top_p", "top_k")
 _TRACES = frozenset({"x_user_search", "x_semantic_search", "x_keyword_search", "x_thread_fetch"})
-_UNKNOWN_TOOLS = frozenset({"tool_search", "custom", "namespace"})
+_UNKNOWN_TOOLS = frozenset({"tool_search", "custom"})
 """Kinds of OpenAI's own: the host refuses them, and a function in their place would be answered as none."""
 _DRAWING = re.compile(r"^grok-(?:4\.[6-9]|[5-9])")
 """Models that take the tool ``image_generation``."""
@@ -133,7 +134,8 @@ class XAI(OpenAICompatible):
         if call.format is Format.OPENAI:  # no generation: images, videos and their like
             return self._at_api(super().request(call))
         members = bodies.members_of(call.body)
-        dropped = self._restricted(members, call)
+        grouped: dict[str, tuple[str, str]] = {}
+        dropped = self._restricted(members, call, grouped)
         headers = list(call.headers)
         conversation = bodies.value_of(members, "prompt_cache_key")
         if isinstance(conversation, str) and conversation:
@@ -143,16 +145,16 @@ class XAI(OpenAICompatible):
         )
         if call.operation is Operation.COMPACT:
             made = self._at_api(made)
-        return msgspec.structs.replace(made, dropped=dropped)
+        return msgspec.structs.replace(made, dropped=dropped, grouped=grouped)
 
     def _at_api(self, made: UpstreamRequest) -> UpstreamRequest:
         """At the API, which takes the same token: the chat host only generates."""
         url = made.url.removeprefix(self.login_base_url)
         return made if url == made.url else msgspec.structs.replace(made, url=self.base_url + url)
 
-    def unwrapper(self, credential: CredentialEntry) -> ResponseRepair | None:
+    def unwrapper(self, credential: CredentialEntry, grouped: Grouped = NO_GROUPS) -> ResponseRepair | None:
         speaks_responses = bool(credential.channel) or credential.options.get("speaks-responses") is True
-        return ResponseRepair(hides=_is_trace) if speaks_responses else None
+        return ResponseRepair(hides=_is_trace, grouped=grouped) if speaks_responses else None
 
     def models_request(self, credential: CredentialEntry) -> UpstreamRequest | None:
         """The chat host lists nothing."""
@@ -171,8 +173,11 @@ class XAI(OpenAICompatible):
             "x-grok-client-identifier": "cliproxy",
         }
 
-    def _restricted(self, members: Members, call: Call) -> tuple[str, ...]:
-        """Take out what the host refuses; which fields those were."""
+    def _restricted(
+        self, members: Members, call: Call, grouped: dict[str, tuple[str, str]]
+    ) -> tuple[str, ...]:
+        """Take out what the host refuses; which fields those were. ``grouped`` learns the tools whose group
+        was taken off them."""
         if bodies.value_of(members, "previous_response_id"):
             raise _not_kept()
         dropped = bodies.drop(members, *_REFUSED)
@@ -190,7 +195,7 @@ class XAI(OpenAICompatible):
             bodies.drop(members, *_SHORT)
             return dropped
         _set_items(members)
-        return dropped + _tools(members, call.model)
+        return dropped + _tools(members, call.model, grouped)
 
     def classify(self, status: int, headers: dict[str, str], body: bytes, now: float) -> Refusal:
         detail = refusals.read_detail(body)
@@ -247,23 +252,33 @@ def _item(item: dict[str, Any]) -> dict[str, Any]:
         case "custom_tool_call":
             rest = {name: value for name, value in item.items() if name != "input"}
             arguments = dumps({"input": item.get("input") or ""})
-            return {**rest, "type": "function_call", "arguments": arguments}
+            return tool_groups.ungrouped({**rest, "type": "function_call", "arguments": arguments})
         case "custom_tool_call_output":
             return {**item, "type": "function_call_output"}
+        case "function_call":
+            return tool_groups.ungrouped(item)
         case "reasoning":
             empty = [name for name in ("content", "encrypted_content") if name in item and item[name] is None]
             return {name: value for name, value in item.items() if name not in empty}
     return item
 
 
-def _tools(members: Members, model: str) -> tuple[str, ...]:
-    """Only tools that the host knows; a choice without tools goes too."""
+def _tools(members: Members, model: str, grouped: dict[str, tuple[str, str]]) -> tuple[str, ...]:
+    """Only tools that the host knows, those of a group one by one; a choice without tools goes too."""
     tools = bodies.objects_of(members, "tools") or []
     kept: list[dict[str, Any]] = []
     dropped: list[str] = []
     for n, tool in enumerate(tools):
         kind = tool.get("type")
-        if kind in _UNKNOWN_TOOLS or (kind == "image_generation" and not _DRAWING.match(model)):
+        if kind == "namespace" and (inside := tool_groups.members_of(tool)):
+            grouped |= {flat["name"]: (tool["name"], name) for name, flat in inside}
+            kept += [flat for _, flat in inside]
+            continue
+        if (
+            kind == "namespace"
+            or kind in _UNKNOWN_TOOLS
+            or (kind == "image_generation" and not _DRAWING.match(model))
+        ):
             dropped.append(f"tools[{n}]")
             continue
         if kind == "web_search":
@@ -273,4 +288,17 @@ def _tools(members: Members, model: str) -> tuple[str, ...]:
         bodies.put(members, "tools", kept)
     if not kept:
         bodies.drop(members, "tools", "tool_choice", "parallel_tool_calls")
+    elif grouped and isinstance(choice := bodies.value_of(members, "tool_choice"), dict):
+        bodies.put(members, "tool_choice", _choice(choice))
     return tuple(dropped)
+
+
+def _choice(choice: dict[str, Any]) -> dict[str, Any]:
+    """The choice of a tool, or among several, by the names that go up."""
+    listed = choice.get("tools")
+    if not isinstance(listed, list):
+        return tool_groups.ungrouped(choice)
+    return {
+        **choice,
+        "tools": [tool_groups.ungrouped(one) if isinstance(one, dict) else one for one in listed],
+    }

@@ -11,6 +11,7 @@ import msgspec
 
 from providers.adapters.base import Adapter, Call, Unwrapper, UpstreamRequest
 from providers.adapters.registry import adapter_for
+from providers.adapters.tool_groups import NO_GROUPS, Grouped
 from providers.errors import UpstreamProtocolError, UpstreamRefused, UpstreamUnreachable
 from providers.masking import masked
 from providers.translation.accumulate import Accumulator
@@ -75,6 +76,7 @@ class Attempt:
         self._now = now
         self._encoded: Encoded | None = None
         self.dropped: tuple[str, ...] = ()
+        self._grouped: Grouped = NO_GROUPS
         self.answer_headers: dict[str, str] = {}
         self.has_opened = False
         """The upstream answered with a good status, whatever came then."""
@@ -153,6 +155,7 @@ class Attempt:
             tries += 1
             assert request is not None  # noqa: S101  (None leaves the loop below)
             self.dropped = tuple(dict.fromkeys(self.dropped + request.dropped))
+            self._grouped = request.grouped
             try:
                 response = await self._client.open(request, proxy_url=proxy_url, adapter=adapter)
             except UpstreamUnreachable:
@@ -324,7 +327,7 @@ class Attempt:
         return self._bare(response.chunks())
 
     def _bare(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        unwrapper = self._adapter.unwrapper(self._candidate.credential)
+        unwrapper = self._adapter.unwrapper(self._candidate.credential, self._grouped)
         return chunks if unwrapper is None else _unwrapped(chunks, unwrapper)
 
     async def _stream(self, response: UpstreamResponse) -> Delivery:

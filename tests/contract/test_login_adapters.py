@@ -508,6 +508,37 @@ def test_xai_is_told_of_earlier_calls_in_its_own_kinds():
     assert not {"tools", "tool_choice"} & set(sent)
 
 
+def test_xai_gets_the_tools_of_a_group_one_by_one_and_the_client_its_groups():
+    member = {"type": "function", "name": "search", "description": "d", "parameters": {"type": "object"}}
+    tools = [{"type": "namespace", "name": "docs", "tools": [member, {**member, "name": "mcp__x__y"}]}]
+    call = {"type": "function_call", "call_id": "c", "namespace": "docs", "name": "search", "arguments": "{}"}
+    choice = {"type": "function", "namespace": "docs", "name": "search"}
+    body = {"input": [call], "tools": tools, "tool_choice": choice}
+    request, _, sent = made("xai", body, model="grok-4.5", format_=Format.RESPONSES)
+    assert [tool["name"] for tool in sent["tools"]] == ["docs__search", "mcp__x__y"]
+    assert sent["input"][0] == {
+        "type": "function_call",
+        "call_id": "c",
+        "name": "docs__search",
+        "arguments": "{}",
+    }
+    assert sent["tool_choice"] == {"type": "function", "name": "docs__search"}
+    assert request.dropped == ()
+    repair = adapter_for("xai").unwrapper(make_credential("xai", channel="xai"), request.grouped)
+    assert repair is not None
+    told = {**sent["input"][0], "id": "fc_1"}
+    own = {"type": "function_call", "id": "fc_2", "name": "other", "arguments": ""}
+    events = [
+        {"type": "response.output_item.added", "output_index": 0, "item": told},
+        {"type": "response.output_item.done", "output_index": 0, "item": told},
+        {"type": "response.completed", "response": {"output": [told, own]}},
+    ]
+    out = repair.feed(b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events))
+    added, done, completed = (json.loads(line[6:]) for line in out.splitlines() if line.startswith(b"data: "))
+    assert added["item"] == done["item"] == {**call, "id": "fc_1"}
+    assert completed["response"]["output"] == [{**call, "id": "fc_1"}, own]
+
+
 def test_xais_search_leaves_no_trace():
     repair = adapter_for("xai").unwrapper(make_credential("xai", channel="xai"))
     assert repair is not None
