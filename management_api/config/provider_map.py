@@ -93,10 +93,14 @@ def _provider(
     limits, max_tokens = _limits(entry)
     cooling, ladder = _cooldown(entry)
     models, listed = _models(entry, adapter)
+    wanted = _key(entry, name)
+    key = parts.free_key(wanted, taken)
+    if key != wanted:
+        entry.warn("", f"provider already registered: {wanted}; this one is stored as `{key}`")
     provider = ProviderConfig(
         origin_key=entry.where,
         line=entry.line,
-        key=parts.free_key(_key(entry, name), taken),
+        key=key,
         adapter=adapter_key,
         name=name,
         base_url=base_url,

@@ -13,8 +13,12 @@ import pytest
 from aiohttp import web
 
 from management_api.config import document, schema, startup
+from management_api.config.apply import apply
+from management_api.config.export import Secrets, export
 from management_api.config.problems import errors
+from providers.models import Provider
 from routing import table
+from routing.models import ChannelAlias, ChannelExclusion, ClientKey, GatewaySettings
 from tests.integration.config.test_seeds import pointed_at
 from tests.integration.proxy.conftest import proxy, upstream  # noqa: F401 -- fixtures
 
@@ -175,3 +179,40 @@ async def test_rules_shape_what_is_sent(name, built, proxy, upstream):  # noqa: 
     assert "broken" not in sent
     assert "top_p" not in sent
     assert sent["messages"][0] == {"role": "system", "content": "s"}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_its_export_makes_the_same_table(name, built):
+    before = everything_of(built)
+    exported = export(Secrets.ENV)
+    for model in (Provider, ClientKey, ChannelAlias, ChannelExclusion, GatewaySettings):
+        model.objects.all().delete()
+    content = exported.text.encode()
+    apply(startup.check(content, "exported.yaml", exported.environment)[0])
+    assert everything_of(table.build()) == before
+
+
+def everything_of(built):
+    """Who serves what, and how, without ids and moments."""
+
+    def plain(credential):
+        return msgspec.structs.replace(credential, id=0, provider_id=0)
+
+    return (
+        {
+            name: sorted(
+                repr((plain(offer.credential), offer.members, offer.force_mapping)) for offer in model.offers
+            )
+            for name, model in built.models.items()
+        },
+        {
+            prefix: sorted(repr((plain(offer.credential), offer.excluded)) for offer in offers)
+            for prefix, offers in built.open_prefixes.items()
+        },
+        {
+            name: sorted((why.provider_key, why.reason, why.detail) for why in reasons)
+            for name, reasons in built.hidden.items()
+        },
+        built.settings,
+        sorted(built.clients),
+    )

@@ -135,5 +135,9 @@ def test_an_unknown_way_to_authenticate_is_said():
 
 
 def test_it_stands_beside_the_lists_and_takes_the_next_key():
-    config = accepted("claude-api-key: [{api-key: a}]\nproviders: {claude: {type: claude, api_key: b}}\n")
-    assert [found.key for found in config.providers] == ["claude", "claude-2"]
+    text = "claude-api-key: [{api-key: a}]\nproviders: {claude: {type: claude, api_key: b}}\n"
+    assert [found.key for found in read(text)[0].providers] == ["claude", "claude-2"]
+    assert warned(text) == [
+        "config.yaml line 2, providers.claude: provider already registered: claude; this one is stored as "
+        "`claude-2`"
+    ]
