@@ -62,7 +62,7 @@ def read_pasted(text: str) -> Callback:
     callback = read_query(_fields_of(text))
     if not callback.code and not callback.error:
         raise CallbackUnreadable(
-            "callback URL missing code: copy the whole address, with everything behind the question mark"
+            "callback URL missing code: copy the whole address, with everything behind the question mark."
         )
     return callback
 

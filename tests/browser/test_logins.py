@@ -149,7 +149,10 @@ def test_the_vendors_page_comes_back_by_itself(open_page):
 
 
 def test_on_a_phone_an_address_is_pasted(open_page, vendor: Vendor):
-    page = open_page("/v0/oauth/claude?new=1", PHONE)
+    page = open_page("/v0/oauth/kiro?new=1", PHONE)
+    page.get_by_label("Import Kiro's token file").check()
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    go(page, page.url.replace("kiro", "claude"))
     begin(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     other = page.context.new_page()
