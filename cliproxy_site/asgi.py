@@ -115,14 +115,15 @@ async def no_socket(scope: Scope, receive: Receive, send: Send) -> None:
     await refuse_socket(scope, send, NotFound(f"There is no WebSocket at {scope['path']}; use HTTP."))
 
 
+_BASE = "(?:openai/)?(?:v1/)*"
 websockets = URLRouter(
     [
         # As for HTTP, a base URL with a doubled or a missing version still finds it.
-        re_path(r"^(?:v1/)*realtime/?$", RealtimeConsumer.as_asgi(gateway=runtime.parts)),
+        re_path(rf"^{_BASE}realtime/?$", RealtimeConsumer.as_asgi(gateway=runtime.parts)),
         re_path(r"^(?:v1/)*ws/?$", RelayPageConsumer.as_asgi(gateway=runtime.parts)),
         path("v0/oauth/ws/<uuid:attempt_id>", AuthMiddlewareStack(AttemptConsumer.as_asgi())),
         re_path(
-            r"^(?:(?:v1/)*|backend-api/codex/)responses(?:/ws)?/?$",
+            rf"^(?:{_BASE}|backend-api/codex/)responses(?:/ws)?/?$",
             ResponsesConsumer.as_asgi(gateway=runtime.parts),
         ),
         re_path("", no_socket),  # type: ignore[arg-type]  # an ASGI application, as Channels wants it

@@ -199,9 +199,11 @@ def _with_params(body: bytes, params: dict[str, Any]) -> bytes:
 
 
 def _own_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
-    """Without the beta that other accounts lack."""
+    """Without the beta that other accounts lack, and without the compression that the body has no more."""
     kept = []
     for name, value in scope["headers"]:
+        if name == b"content-encoding":
+            continue
         if name == b"anthropic-beta":
             asked = [beta.strip() for beta in value.decode("latin-1").split(",")]
             value = ",".join(beta for beta in asked if beta and beta != _LONG_CONTEXT).encode("latin-1")

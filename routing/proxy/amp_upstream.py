@@ -29,7 +29,7 @@ _HOP = frozenset(
 )
 """RFC 9110, 7.6.1: of one connection only."""
 _KEYS = frozenset({"authorization", "x-api-key", "x-goog-api-key"})
-_NOT_SENT = _HOP | _KEYS | {"host", "content-length", "accept-encoding"}
+_NOT_SENT = _HOP | _KEYS | {"host", "content-length", "content-encoding", "accept-encoding"}
 _NOT_RETURNED = _HOP | {"content-length", "content-encoding"}
 _GZIP = b"\x1f\x8b"
 

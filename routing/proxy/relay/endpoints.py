@@ -57,7 +57,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     way: Way
     path: str
     default_model: str = ""
-    """The model that OpenAI documents for a request without one."""
+    """The model of a request that names none: OpenAI's documented one, CLIProxyAPI's for images (OpenAI names
+    none any more), xAI's for its ways to a video."""
     kind: str = ""
     """What the endpoint makes or reads: ``file``, ``batch``, ``video``, ``upload``, ``response``, …"""
     object_id: str = ""
@@ -84,12 +85,14 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
     """Kinds of new objects that actions answer with."""
     verbs: dict[str, Way] = {}
     """Words in the place of an id that make a new object by a POST."""
+    verb_model: str = ""
+    """The default model of these: they are another vendor's."""
 
 
 MODEL_ROUTES = {
     "/embeddings": "",
-    "/images/generations": "dall-e-2",
-    "/images/edits": "dall-e-2",
+    "/images/generations": "gpt-image-2",
+    "/images/edits": "gpt-image-2",
     "/images/variations": "dall-e-2",
     "/moderations": "omni-moderation-latest",
     "/rerank": "",
@@ -121,6 +124,7 @@ COLLECTIONS = {
         actions={"content": ("GET",), "remix": ("POST",)},
         makes={"remix": "video"},
         verbs={"generations": Way.MODEL, "edits": Way.SOURCE, "extensions": Way.SOURCE},
+        verb_model="grok-imagine-video",
     ),
     "responses": Collection(
         kind="response",
@@ -169,7 +173,8 @@ def find_target(path: str, method: str) -> Target | None:
         return _whole(collection, rest, method, path)
     object_id, slash, action = tail.partition("/")
     if not slash and method == "POST" and object_id in collection.verbs:
-        return _new(collection, collection.verbs[object_id], rest)
+        made = _new(collection, collection.verbs[object_id], rest)
+        return msgspec.structs.replace(made, default_model=collection.verb_model)
     known = action if action in collection.actions else f"{action.partition('/')[0]}/*"
     if slash and (known not in collection.actions or "/" in action.partition("/")[2]):
         return None

@@ -23,7 +23,7 @@ from routing.proxy.access import authenticate
 from routing.proxy.endpoints import CHAT
 from routing.proxy.exchange import own_query
 from routing.proxy.gateway import Gateway
-from routing.proxy.intake import read_body
+from routing.proxy.intake import UnknownEncoding, read_body
 from routing.proxy.keepalive import while_telling
 from routing.proxy.presence import Presence
 from routing.proxy.relay import embeddings, images, listing, objects
@@ -120,6 +120,8 @@ class Relay(Routed):
             raw = await read_body(self._receive, self._headers, limit)
             return JsonPayload(raw, target.default_model)
         upload.check_length()
+        if self._headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+            raise UnknownEncoding("Send the multipart body plain: compressed ones are not understood here.")
         if target.way not in (Way.MODEL, Way.SOURCE):
             return UploadPayload(upload, None)
         return await UploadPayload.read(upload, self._headers["content-type"], target.default_model)

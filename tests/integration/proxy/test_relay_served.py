@@ -161,7 +161,7 @@ async def flood(ws: aiohttp.ClientWebSocketResponse) -> int:
 async def test_responses_are_served_over_a_socket(vendor, start_gateway, server):
     gateway = start_gateway(config=config(vendor.url), server=server)
     async with aiohttp.ClientSession() as session:
-        for path in ("/v1/responses", "/v1/responses/ws", "/responses", "/v1/v1/responses/"):
+        for path in ("/v1/responses", "/v1/responses/ws", "/openai/v1/responses", "/v1/v1/responses/"):
             headers = {"authorization": f"Bearer {gateway.key}"}
             url = f"ws://127.0.0.1:{gateway.port}{path}"
             async with session.ws_connect(url, headers=headers) as ws:

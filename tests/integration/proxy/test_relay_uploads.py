@@ -121,7 +121,7 @@ async def test_only_the_model_changes_wherever_it_stands(proxy, upstream, path, 
 
 async def test_the_sdk_edits_an_image_with_the_default_model(proxy, upstream, sdk):
     upstream.then(answers(body={"created": 1, "data": [{"b64_json": "AA=="}]}))
-    proxy.offer("dall-e-2", f"{upstream.url}/v1", "painter")
+    proxy.offer("gpt-image-2", f"{upstream.url}/v1", "painter")
     result = await sdk.images.edit(image=("i.png", b"\x89PNG"), prompt="bluer")
     assert result.data[0].b64_json == "AA=="
     body = upstream.calls[0].body
@@ -183,13 +183,13 @@ async def test_an_upstream_that_refuses_before_reading_does_not_spoil_the_next(p
 
 
 async def test_the_client_is_read_no_faster_than_the_upstream_takes(proxy):
-    taken = asyncio.Event()
+    taken, over = asyncio.Event(), asyncio.Event()
 
     async def stalls(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
         taken.set()
-        await asyncio.sleep(20)
-        writer.close()
+        await over.wait()
+        writer.transport.abort()
 
     server = await asyncio.start_server(stalls, "127.0.0.1", 0, limit=65536)
     proxy.upstream_client._timeouts = Timeouts(5, 4, 4)
@@ -211,7 +211,9 @@ async def test_the_client_is_read_no_faster_than_the_upstream_takes(proxy):
     assert sent < 30 * MEGABYTE
     sending.cancel()
     await asyncio.gather(sending, return_exceptions=True)
+    over.set()
     server.close()
+    await server.wait_closed()
 
 
 async def test_a_client_that_stalls_is_told_408_and_no_credential_rests(proxy, listener):

@@ -65,7 +65,7 @@ def parse(body: bytes, url: UrlParts | None = None) -> ParsedBody:
     stream = read_stream(fields)
     if stream and "stream_options" in fields:
         options = read_field(_OPTIONS, fields, "stream_options", "an object")
-    is_responses = "messages" not in fields and "input" in fields
+    is_responses = "messages" not in fields and ("input" in fields or "instructions" in fields)
     return ParsedBody(
         raw=body,
         fields=fields,

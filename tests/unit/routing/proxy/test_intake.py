@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
+
 import pytest
 
-from routing.proxy.intake import BodyTooLarge, ClientGone, read_body
+from providers.errors import ClientError
+from routing.proxy.intake import BodyTooLarge, ClientGone, UnknownEncoding, read_body
 
 GONE = {"type": "http.disconnect"}
 
@@ -54,3 +58,35 @@ async def test_a_body_that_grows_over_the_limit_is_refused(messages):
 async def test_a_client_that_leaves_meanwhile_is_gone(messages):
     with pytest.raises(ClientGone):
         await read_body(receive(*messages), {}, 3)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "packed"),
+    [
+        ("identity", b"abc"),
+        ("", b"abc"),
+        ("gzip", gzip.compress(b"abc")),
+        ("GZIP", gzip.compress(b"abc")),
+        ("x-gzip", gzip.compress(b"abc")),
+        ("deflate", zlib.compress(b"abc")),
+    ],
+)
+async def test_a_compressed_body_is_read(encoding, packed):
+    assert await read_body(receive(part(packed)), {"content-encoding": encoding}, 99) == b"abc"
+
+
+async def test_a_small_body_that_becomes_a_large_one_is_refused():
+    bomb = gzip.compress(bytes(10_000_000))
+    with pytest.raises(BodyTooLarge):
+        await read_body(receive(part(bomb)), {"content-encoding": "gzip"}, 100_000)
+
+
+@pytest.mark.parametrize("packed", [b"", b"abc", gzip.compress(b"abc")[:-9]])
+async def test_what_does_not_decompress_is_the_clients_fault(packed):
+    with pytest.raises(ClientError):
+        await read_body(receive(part(packed)), {"content-encoding": "gzip"}, 99)
+
+
+async def test_an_encoding_that_nobody_here_knows_is_named():
+    with pytest.raises(UnknownEncoding, match="zstd"):
+        await read_body(receive(part(b"abc")), {"content-encoding": "zstd"}, 99)
