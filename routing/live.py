@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
-from django.db import Error, close_old_connections, connections
+from django.db import Error, IntegrityError, close_old_connections, connections
 
 from providers.models import Credential, CredentialCooldown, CredentialHealth
 from providers.values import RefusalKind
@@ -215,26 +215,35 @@ def write_cooldowns(news: News) -> None:
         timeline.note_ended(rows.filter(since__lte=_moment(rest.since)), now)
     known = set(Credential.objects.filter(pk__in=news.running).values_list("pk", flat=True))
     for credential_id in known:
-        wanted = news.running[credential_id]
-        rows = CredentialCooldown.objects.filter(credential_id=credential_id)
-        timeline.note_ended(rows.filter(until__lte=now), now)
-        if credential_id in news.proved:
-            older = rows.filter(since__lt=_moment(news.began_at))
-            timeline.note_ended(older.exclude(model__in=[rest.model for rest in wanted]), now)
-        for rest in wanted:
-            _write(credential_id, rest)
-        broken = next((rest for rest in wanted if _is_fault_of_credential(rest)), None)
-        health = CredentialHealth.BROKEN if broken else CredentialHealth.WORKING
-        # A cooldown that was cleared, or a key that was replaced, has shown nothing yet.
-        if broken or (credential_id in news.proved and not wanted):
-            Credential.objects.filter(pk=credential_id).exclude(health=health).update(
-                health=health, health_message=broken.message if broken else "", health_at=now
-            )
+        try:
+            _write_news(credential_id, news, now)
+        except IntegrityError:
+            if Credential.objects.filter(pk=credential_id).exists():
+                raise
+            # It was deleted meanwhile, and its rows with it.
 
 
-def _is_fault_of_credential(rest: Cooldown) -> bool:
-    """Whether it takes a person to mend: one model that is not there leaves the others as they were."""
-    return not (rest.model or rest.is_quota or rest.is_transient)
+def _write_news(credential_id: int, news: News, now: datetime) -> None:
+    wanted = news.running[credential_id]
+    rows = CredentialCooldown.objects.filter(credential_id=credential_id)
+    timeline.note_ended(rows.filter(until__lte=now), now)
+    if credential_id in news.proved:
+        older = rows.filter(since__lt=_moment(news.began_at))
+        timeline.note_ended(older.exclude(model__in=[rest.model for rest in wanted]), now)
+    for rest in wanted:
+        _write(credential_id, rest)
+    broken = next((rest for rest in wanted if rest.cause in FAULTS_OF_CREDENTIAL), None)
+    health = CredentialHealth.BROKEN if broken else CredentialHealth.WORKING
+    # A cooldown that was cleared, or a key that was replaced, has shown nothing yet.
+    if broken or (credential_id in news.proved and not wanted):
+        Credential.objects.filter(pk=credential_id).exclude(health=health).update(
+            health=health, health_message=broken.message if broken else "", health_at=now
+        )
+
+
+FAULTS_OF_CREDENTIAL = frozenset({RefusalKind.UNAUTHORIZED, RefusalKind.PAYMENT, RefusalKind.TERMINAL})
+"""What takes a person to mend, although a refusal rests no more than the model that was asked for. One model
+that is not there, or not for this account, leaves the others as they were."""
 
 
 def _write(credential_id: int, rest: Cooldown) -> None:

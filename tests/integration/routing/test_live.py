@@ -14,6 +14,7 @@ from django.db import InterfaceError, OperationalError, connections, transaction
 
 from providers.models import Credential, CredentialCooldown, CredentialHealth
 from providers.values import RefusalKind
+from routing import live as live_module
 from routing import revision, table
 from routing.core.cooldown import Cooldown, History
 from routing.live import LiveTable
@@ -265,6 +266,17 @@ async def test_a_cleared_credential_works_when_it_has_worked_again():
         await eventually(health.get, CredentialHealth.WORKING)
 
 
+async def test_a_key_that_is_refused_for_one_model_is_broken():
+    """A 401 rests the model that was asked for; the key is no better for the others."""
+    credential = await in_thread(lambda: make_credential(make_provider()))()
+    state = MemoryState()
+    health = Credential.objects.filter(pk=credential.pk).values_list("health", flat=True)
+    async with running(state):
+        now = time.time()
+        state.record_failure(credential.pk, "gpt", cooled(now, now + 60, "gpt", RefusalKind.UNAUTHORIZED))
+        await eventually(health.get, CredentialHealth.BROKEN)
+
+
 async def test_a_model_that_is_not_there_breaks_no_credential():
     credential = await in_thread(lambda: make_credential(make_provider()))()
     state = MemoryState()
@@ -306,6 +318,22 @@ async def test_a_deleted_credential_does_not_disturb_the_mirror(caplog):
         state.record_failure(credential.pk, "gpt", cooled(now, now + 60))
         await eventually(CredentialCooldown.objects.count, 1)
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_a_credential_that_is_deleted_while_it_is_mirrored_is_passed_over(monkeypatch):
+    gone, there = make_credential(make_provider()), make_credential(make_provider(key="other"))
+    write = CredentialCooldown.objects.bulk_create
+
+    def late(rows, **options):
+        if rows[0].credential_id == gone.pk:
+            Credential.objects.filter(pk=gone.pk).delete()
+        return write(rows, **options)
+
+    monkeypatch.setattr(CredentialCooldown.objects, "bulk_create", late)
+    now = time.time()
+    news = {row.pk: [cooled(now, now + 60).cooldown] for row in (gone, there)}
+    live_module.write_cooldowns(live_module.News(running=news, ended=[], proved=set(), began_at=now))
+    assert list(CredentialCooldown.objects.values_list("credential_id", flat=True)) == [there.pk]
 
 
 @pytest.mark.parametrize("trouble", [OperationalError, InterfaceError, RuntimeError])
