@@ -43,6 +43,10 @@ class UpstreamResponse(Protocol):
     headers: dict[str, str]
     """Lower-case names; the last value of a repeated header."""
 
+    @property
+    def has_arrived(self) -> bool:
+        """All of the body is here, read or not: the connection is free already."""
+
     def all_headers(self) -> list[tuple[str, str]]:
         """Every header as it came, repeated ones too (``Set-Cookie``)."""
 
@@ -182,6 +186,10 @@ class _HttpAnswer:
         self._way: WayOut | None = way
         self._deadline = deadline
         self._timeouts = timeouts
+
+    @property
+    def has_arrived(self) -> bool:
+        return self._answer.closed
 
     def all_headers(self) -> list[tuple[str, str]]:
         return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._answer.raw_headers]

@@ -28,6 +28,10 @@ class InProcessAnswer:
         pieces = adapter.answer(request.body, now=int(time.time()), seed=secrets.token_hex(8))
         return cls(pieces, "text/event-stream" if streams else "application/json")
 
+    @property
+    def has_arrived(self) -> bool:
+        return True
+
     def all_headers(self) -> list[tuple[str, str]]:
         return list(self.headers.items())
 

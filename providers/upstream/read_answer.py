@@ -38,6 +38,10 @@ class ReadAnswer:
         self.headers = headers
         self._body = body
 
+    @property
+    def has_arrived(self) -> bool:
+        return True
+
     def all_headers(self) -> list[tuple[str, str]]:
         return list(self.headers.items())
 

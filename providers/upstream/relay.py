@@ -136,6 +136,10 @@ class RelayedAnswer:
         self._news.set()
         self._room.set()
 
+    @property
+    def has_arrived(self) -> bool:
+        return self._is_over
+
     def all_headers(self) -> list[tuple[str, str]]:
         return list(self.headers.items())
 

@@ -121,7 +121,7 @@ class PassingStream:
                 self.has_failed = watch.has_failed
                 self.failure = self._failure_in(before + chunk) if watch.has_failed else None
                 yield piece + watch.flush()
-                await drain(self._chunks)
+                await drain(self._response, self._chunks)
                 return
             if piece:
                 yield piece
@@ -202,7 +202,7 @@ class TranslatedStream:
                 raise
             if piece := b"".join(out):
                 yield piece
-        await drain(self._chunks)
+        await drain(self._response, self._chunks)
 
     def _translate(self, chunk: bytes | None, out: list[bytes]) -> None:
         """Append what the client gets for ``chunk``; None is the end of the upstream's body."""
@@ -280,8 +280,10 @@ async def as_events(chunks: AsyncIterator[bytes], reader: FrameReader) -> AsyncI
     reader.close()
 
 
-async def drain(chunks: AsyncIterator[bytes]) -> None:
+async def drain(response: UpstreamResponse, chunks: AsyncIterator[bytes]) -> None:
     """Read to the end of the body, so that the connection serves again; give up after LINGER_S."""
+    if response.has_arrived:
+        return
     try:
         async with asyncio.timeout(LINGER_S):
             async for _ in chunks:
