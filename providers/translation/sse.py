@@ -7,6 +7,8 @@ U+2028 or a form feed inside JSON is no line end. Bytes are decoded by whole lin
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from providers.errors import UpstreamProtocolError
@@ -54,13 +56,13 @@ class SseReader:
             self._scanned = len(buffer)
             self._check(len(buffer))
             return []
-        whole = bytes(buffer[:end])
+        whole = bytes(buffer[: end + 2])
         del buffer[: end + 2]
         self._scanned = len(buffer)
         if end > self._limit:
             for block in whole.split(b"\n\n"):
                 self._check(len(block))
-        return list(filter(None, map(_event_of, _text(whole).split("\n\n"))))
+        return _events_of(_text(whole))
 
     def close(self) -> list[SseEvent]:
         """The stream ended: the event still pending, if any. Raises UpstreamProtocolError inside a line that
@@ -88,19 +90,20 @@ def _text(data: bytes) -> str:
         raise UpstreamProtocolError("the upstream's event stream is not UTF-8") from error
 
 
+_USUAL = re.compile(r"(?:event: (.*)\n)?data: (.*)\n\n|(.*\n)")
+"""An event in one of the two forms that providers send, else a line of another kind."""
+
+
+def _events_of(text: str) -> list[SseEvent]:
+    """The events in ``text``, which ends with a blank line. Together the usual ones cost little."""
+    found = _USUAL.findall(text)
+    if any(other for _, _, other in found):
+        return [event for block in text.split("\n\n") if (event := _event_of(block)) is not None]
+    return [SseEvent(name or None, data) for name, data, _ in found]
+
+
 def _event_of(block: str) -> SseEvent | None:
     """The event in ``block``, which holds no blank line but perhaps one before it."""
-    # The two forms that providers send, without a look at each line.
-    if block.startswith("data: ") and "\n" not in block:
-        return SseEvent(None, block[6:])
-    if block.startswith("event: "):
-        name, _, rest = block.partition("\n")
-        if rest.startswith("data: ") and "\n" not in rest:
-            return SseEvent(name[7:] or None, rest[6:])
-    return _event_of_lines(block)
-
-
-def _event_of_lines(block: str) -> SseEvent | None:
     data: list[str] = []
     name = ""
     for line in block.split("\n"):

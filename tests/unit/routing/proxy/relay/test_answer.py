@@ -33,6 +33,7 @@ def test_a_body_without_usage_has_none(body):
 
 class Chunks:
     status = 200
+    has_arrived = True
     headers = {"content-type": "text/event-stream", "content-length": "9", "server": "x"}
 
     def all_headers(self):
