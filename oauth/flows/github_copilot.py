@@ -8,7 +8,7 @@ building-a-cli-with-a-github-app. The second stage and the quota call are what G
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -286,12 +286,12 @@ def github_get(url: str, token: str, settings: Mapping[str, str]) -> HttpCall:
 def is_api_host(url: str, settings: Mapping[str, str]) -> bool:
     """Whether Copilot's token may be sent there: https below a known domain, a host that the operator named,
     or that of the operator's own token address."""
-    parts = urlsplit(url)
+    parts = wire.split(url)
     host = (parts.hostname or "").lower()
     allowed = [name.strip().lower() for name in settings["api_hosts"].split(",") if name.strip()]
     named = allowed if settings["api_hosts"] != GitHubCopilot.defaults["api_hosts"] else []
     if settings["copilot_token_url"] != GitHubCopilot.defaults["copilot_token_url"]:
-        named = [*named, (urlsplit(settings["copilot_token_url"]).hostname or "").lower()]
+        named = [*named, (wire.split(settings["copilot_token_url"]).hostname or "").lower()]
     if host and host in named:
         return parts.scheme in ("http", "https")
     return parts.scheme == "https" and any(host == name or host.endswith("." + name) for name in allowed)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 
@@ -22,7 +22,9 @@ from oauth.flows.standard import StandardChannel
 
 REGION = re.compile(r"[a-z]{2}(-[a-z0-9]+)+-\d+")
 ARN = re.compile(r"arn:[a-z0-9-]+:codewhisperer:([a-z0-9-]+):\d*:profile/\S+")
-PRIVATE_HOST = re.compile(r"(localhost|.*\.local|.*\.internal|\[.*\]|\d+(\.\d+){3})", re.IGNORECASE)
+PUBLIC_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}", re.IGNORECASE)
+"""A name below a top-level domain: no address in any spelling, no bare name."""
+PRIVATE_DOMAINS = (".local", ".localhost", ".internal", ".localdomain", ".home.arpa", ".lan")
 
 
 class Kiro(StandardChannel):
@@ -319,7 +321,7 @@ class Kiro(StandardChannel):
         account = grant.account
         kind = {"builder-id": "aws", "idc": "idc"}.get(account.get("auth_method", ""), "")
         kind = kind or account.get("provider", "") or "social"
-        start = urlsplit(account.get("start_url", "")).hostname or ""
+        start = wire.split(account.get("start_url", "")).hostname or ""
         arn = account.get("profile_arn", "").rpartition("/")[2]
         who = account.get("email") or start.partition(".")[0] or arn or self.identity(grant)
         name = f"kiro-{files.name_part(kind.lower())}-{files.name_part(who or self.account_name(grant))}"
@@ -362,9 +364,10 @@ def checked_region(region: str) -> str:
 
 def checked_start_url(url: str, settings: Mapping[str, str]) -> str:
     """https, a public name, no user: it is passed to AWS, and shown. Raises OAuthError."""
-    parts = urlsplit(url.strip())
-    host = parts.hostname or ""
-    if parts.scheme != "https" or "@" in parts.netloc or not host or PRIVATE_HOST.fullmatch(host):
+    parts = wire.split(url.strip())
+    host = (parts.hostname or "").lower()
+    is_public = PUBLIC_HOST.fullmatch(host) is not None and not host.endswith(PRIVATE_DOMAINS)
+    if parts.scheme != "https" or "@" in parts.netloc or not is_public:
         raise OAuthError(
             "The start URL must be the https address of your AWS access portal, such as "
             "https://d-xxxxxxxxxx.awsapps.com/start.",

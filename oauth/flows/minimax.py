@@ -138,6 +138,6 @@ def _end_of(fields: Mapping[str, object], at: float) -> float | None:
 
 def _renewed(grant: Grant, fields: Mapping[str, object], at: float) -> Grant:
     grant = renewal.renewed(grant, fields, at)
-    host = wire.text(fields, "resource_url")
+    host = wire.host_of(fields, "resource_url")
     account = grant.account | ({"resource_url": host} if host else {})
     return msgspec.structs.replace(grant, expires_at=_end_of(fields, at), account=account)

@@ -103,5 +103,5 @@ def _reading(answer: HttpAnswer) -> str:
 
 def _with_host(grant: Grant, fields: Mapping[str, object]) -> Grant:
     """``resource_url`` names the API's host; an answer without it keeps the one that is known."""
-    host = wire.text(fields, "resource_url")
+    host = wire.host_of(fields, "resource_url")
     return msgspec.structs.replace(grant, account=grant.account | {"resource_url": host}) if host else grant

@@ -7,7 +7,7 @@ import math
 from collections.abc import Generator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from urllib.parse import quote, urlencode
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import msgspec
 
@@ -52,6 +52,22 @@ def basic(user: str, password: str) -> tuple[str, str]:
 
 def with_query(url: str, fields: Mapping[str, str]) -> str:
     return f"{url}{'&' if '?' in url else '?'}{urlencode(fields, quote_via=quote)}"
+
+
+def split(url: str) -> SplitResult:
+    """``url`` in its parts; what is no address has none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.hostname, parts.port
+    except ValueError:
+        return urlsplit("")
+    return parts
+
+
+def host_of(fields: object, name: str) -> str:
+    """A host, or an address, that a vendor names; "" for what is neither."""
+    given = text(fields, name)
+    return given if split(given if "://" in given else f"https://{given}").hostname else ""
 
 
 def call(step: HttpCall) -> Generator[Step, Answer, HttpAnswer]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -179,7 +178,7 @@ def discovered(settings: Mapping[str, str], *needed: str) -> Flow[dict[str, str]
 
 def trusted(url: str, settings: Mapping[str, str]) -> str:
     """``url`` when it is https below x.ai, or on the host of an operator's own discovery address; else ""."""
-    parts, own = urlsplit(url), urlsplit(settings["discovery_url"])
+    parts, own = wire.split(url), wire.split(settings["discovery_url"])
     host = (parts.hostname or "").lower()
     if settings["discovery_url"] != XAILogin.defaults["discovery_url"]:
         return url if host == (own.hostname or "").lower() and parts.scheme in ("http", "https") else ""

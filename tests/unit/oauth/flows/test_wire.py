@@ -54,6 +54,14 @@ def test_what_is_no_moment_is_none(written):
     assert wire.moment_of(written) is None
 
 
+def test_an_address_that_is_none_has_no_parts():
+    assert wire.split("https://api.example:8443/x").port == 8443
+    for nonsense in ("https://[bad/x", "https://host:99999/", "https://host:x/"):
+        assert wire.split(nonsense).hostname is None
+    assert wire.host_of({"resource_url": "portal.example"}, "resource_url") == "portal.example"
+    assert wire.host_of({"resource_url": "https://[bad"}, "resource_url") == ""
+
+
 def test_an_end_past_every_calendar_is_none():
     assert wire.end_of({"expires_in": 10**30}, 0.0) is None
     assert wire.moment_of("1e30") is None
