@@ -6,6 +6,7 @@ function, so that what is shown is what goes. Sends nothing, reads no database a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,6 +23,10 @@ from providers.values import Format
 from routing.core.payload import PayloadRules
 from routing.core.payload_rules import IMAGE_TOOL, Subject, applied, rules_for, without_image_tool
 from routing.core.resolve import Candidate, split_suffix
+
+_MOST_NAMES, _NAME_LENGTH = 100, 200
+"""Of what was dropped; nobody reads more."""
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 _MOST_TOKENS = 10**9
 """Beyond any model; the encoders cut it to what theirs takes."""
@@ -77,7 +82,14 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def dropped(self) -> tuple[str, ...]:
         """What the upstream's format has no place for."""
-        return self.encoded.dropped if self.encoded is not None else ()
+        return plain_names(self.encoded.dropped) if self.encoded is not None else ()
+
+
+def plain_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """``names`` fit for a header and a row: the client chose the names of its unknown fields."""
+    told = tuple(_UNPRINTABLE.sub("?", name)[:_NAME_LENGTH] for name in names[:_MOST_NAMES])
+    more = len(names) - len(told)
+    return (*told, f"({more} more)") if more else told
 
 
 def format_for(ask: Ask, candidate: Candidate) -> Format:

@@ -49,6 +49,7 @@ from routing.proxy.wire import (
     error_body,
     error_headers,
     error_info,
+    header_value,
     send_whole,
     status_for,
 )
@@ -351,11 +352,9 @@ class Exchange:
         if record.served_by is not None:
             headers.append((b"x-cliproxy-provider", record.served_by.credential.provider_key.encode()))
         if record.fallback is not None:
-            headers.append((b"x-cliproxy-fallback", "; ".join(record.fallback).encode("latin-1", "replace")))
+            headers.append((b"x-cliproxy-fallback", header_value("; ".join(record.fallback))))
         if record.dropped:
-            headers.append(
-                (b"x-cliproxy-dropped", ", ".join(record.dropped)[:2000].encode("latin-1", "replace"))
-            )
+            headers.append((b"x-cliproxy-dropped", header_value(", ".join(record.dropped)[:2000])))
         return headers + self._holds.headers(self._dialect)
 
     def _hear(self, headers: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
@@ -24,6 +25,14 @@ JSON = (b"content-type", b"application/json")
 def client_headers(scope: Scope) -> dict[str, str]:
     """The request's headers, lower-case names; the first value of a repeated one."""
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
+
+
+_NO_HEADER_TEXT = re.compile(r"[^\x20-\x7e]")
+
+
+def header_value(text: str) -> bytes:
+    """``text`` as a header may hold it: a line break in it would begin another header."""
+    return _NO_HEADER_TEXT.sub("?", text).encode("ascii")
 
 
 async def send_whole(send: Send, status: int, headers: Headers, body: bytes) -> None:

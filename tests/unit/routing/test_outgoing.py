@@ -193,3 +193,11 @@ def test_a_rule_may_put_the_image_tool_back():
 def test_a_count_is_asked_without_what_rules_add():
     asked = ask({**SUFFIXED, "model": "m-1"}, payload=rules({"top_k": 7}), operation=Operation.COUNT)
     assert "top_k" not in sent(asked, "openai-compatibility")
+
+
+def test_names_of_what_was_dropped_are_the_clients_and_so_are_bounded():
+    odd = {"x\r\nevil: 1": 1, "k" * 500: 1} | {f"field{n}": 1 for n in range(300)}
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], **odd}
+    dropped = prepare(ask(body), candidate("claude"), 0.0).dropped
+    assert len(dropped) == 101
+    assert (dropped[0], len(dropped[1]), dropped[-1]) == ("x??evil: 1", 200, "(202 more)")

@@ -10,7 +10,14 @@ from providers.errors import GatewayError, NoCandidate
 from providers.translation.registry import CODECS
 from providers.values import Format
 from routing.proxy.endpoints import dialect_of
-from routing.proxy.wire import client_headers, error_body, error_headers, send_json, send_whole
+from routing.proxy.wire import (
+    client_headers,
+    error_body,
+    error_headers,
+    header_value,
+    send_json,
+    send_whole,
+)
 
 
 def recorder():
@@ -70,3 +77,7 @@ def test_the_time_to_wait_is_rounded_up(seconds, header):
 
 def test_without_a_time_to_wait_there_is_no_header():
     assert error_headers(GatewayError("x")) == [(b"content-type", b"application/json")]
+
+
+def test_no_text_begins_another_header():
+    assert header_value("a, x\r\nevil: 1, \u00fc\u2028") == b"a, x??evil: 1, ??"
