@@ -125,13 +125,14 @@ def prepare(ask: Ask, candidate: Candidate, now: float, format_: Format | None =
     is_switched = is_stream is not ask.parsed.stream
     encoded: Encoded | None = None
     if is_passed:
-        body = PASSTHROUGHS[format_].edited(
-            ask.parsed,
-            candidate.model,
-            capabilities,
-            reasoning_of(ask.suffix) if ask.suffix else None,
-            is_stream if is_switched else None,
-        )
+        with bounded_depth():
+            body = PASSTHROUGHS[format_].edited(
+                ask.parsed,
+                candidate.model,
+                capabilities,
+                reasoning_of(ask.suffix) if ask.suffix else None,
+                is_stream if is_switched else None,
+            )
         headers = PASSTHROUGHS[format_].client_headers(ask.headers)
     else:
         request = ask.neutral()

@@ -14,6 +14,7 @@ from providers.translation.codec import Capabilities
 from providers.translation.codecs.claude import activity, carrier
 from providers.translation.codecs.claude.encode_blocks import Encoding
 from providers.translation.codecs.claude.encode_reasoning import encode_reasoning
+from providers.translation.codecs.claude.encode_tools import is_forced
 from providers.translation.codecs.claude.errors import encode_error
 from providers.translation.codecs.claude.outcome import decode_usage, merge_raw_usage
 from providers.translation.model import ErrorInfo, Json, ReasoningConfig, Request, Usage
@@ -116,12 +117,17 @@ def _think(fields: dict[str, msgspec.Raw], reasoning: ReasoningConfig, capabilit
     try:
         limit = msgspec.json.decode(fields.get("max_tokens", b"null"), type=int | None)
         config = msgspec.json.decode(fields.get("output_config", b"{}"))
+        choice = msgspec.json.decode(fields.get("tool_choice", b"{}"))
     except BAD_JSON:
         return  # the upstream says what is wrong with them
     asked = Request(model="", turns=(), reasoning=reasoning, max_output_tokens=limit)
     turn: list[dict[str, Json]] = [{"role": "user", "content": [{"type": "text"}]}]
-    wanted = encode_reasoning(asked, capabilities, turn, is_forced=False, encoding=Encoding(IDENTITY))
+    forced = is_forced({"tool_choice": choice if isinstance(choice, dict) else {}})
+    wanted = encode_reasoning(asked, capabilities, turn, is_forced=forced, encoding=Encoding(IDENTITY))
     fields.pop("thinking", None)
+    if wanted.is_on:  # it excludes sampling, which the client sent for a request without
+        for name in ("temperature", "top_p", "top_k"):
+            fields.pop(name, None)
     if wanted.thinking is not None:
         fields["thinking"] = raw_json(wanted.thinking)
         fields["max_tokens"] = raw_json(wanted.max_tokens)

@@ -11,6 +11,7 @@ import msgspec
 
 from providers.errors import UpstreamProtocolError
 from providers.translation.codec import Capabilities
+from providers.translation.codecs.openai.efforts import nearest
 from providers.translation.codecs.openai.errors import encode_error
 from providers.translation.codecs.openai.model_edit import ModelEdit
 from providers.translation.codecs.openai.outcome import decode_usage
@@ -100,9 +101,17 @@ def edited(
             fields.pop("stream_options", None)
     if asks:
         fields["stream_options"] = _asking(fields.get("stream_options"))
-    if reasoning is not None and (effort := effort_of(reasoning)):
-        fields["reasoning_effort"] = raw_json(effort)
+    if reasoning is not None:
+        _think(fields, reasoning, capabilities)
     return msgspec.json.encode(fields)
+
+
+def _think(fields: dict[str, msgspec.Raw], reasoning: ReasoningConfig, capabilities: Capabilities) -> None:
+    """What a suffix asks, in place of what the client asked; nothing of a model that does not think."""
+    fields.pop("reasoning_effort", None)
+    effort = effort_of(reasoning)
+    if effort is not None and capabilities.thinking != "none":
+        fields["reasoning_effort"] = raw_json(nearest(effort, capabilities.thinking_levels))
 
 
 def effort_of(reasoning: ReasoningConfig) -> str | None:

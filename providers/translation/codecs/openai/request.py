@@ -14,6 +14,7 @@ import msgspec
 
 from providers.translation import names as naming
 from providers.translation.codec import Capabilities, Encoded
+from providers.translation.codecs.openai.efforts import EFFORTS, nearest
 from providers.translation.codecs.openai.fields import (
     TIERS,
     VERBOSITIES,
@@ -50,7 +51,6 @@ MAX_STOPS = 4
 MAX_USER = 64
 ILLEGAL_IN_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 MAX_NAME = 64
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 _TYPED_KEYS = frozenset(
     {
@@ -356,7 +356,7 @@ def _effort(reasoning: ReasoningConfig, capabilities: Capabilities) -> str | Non
         wanted = wanted_or_none
     else:
         return None
-    return _nearest(wanted, levels) if levels else wanted
+    return nearest(wanted, levels)
 
 
 def _effort_of_budget(budget: int, knows_xhigh: bool) -> str | None:
@@ -370,16 +370,6 @@ def _effort_of_budget(budget: int, knows_xhigh: bool) -> str | None:
         if budget <= ceiling:
             return effort
     return "xhigh" if knows_xhigh else "high"
-
-
-def _nearest(wanted: str, levels: tuple[str, ...]) -> str:
-    """``wanted``, else the next lower level that the model has, else its lowest."""
-    known = [level for level in EFFORTS if level in levels]
-    if wanted in levels or wanted not in EFFORTS or not known:
-        return wanted
-    rank = EFFORTS.index(wanted)
-    lower = [level for level in known if EFFORTS.index(level) <= rank and level != "none"]
-    return lower[-1] if lower else known[0]
 
 
 def _put_output(

@@ -85,10 +85,22 @@ def edited(
         fields["stream"] = raw_json(stream)
     if is_tagged and "input" in fields:
         fields["input"] = raw_json(_own_items(msgspec.json.decode(fields["input"])))
-    if reasoning is not None and (effort := effort_of(reasoning, capabilities.thinking_levels)):
-        given = msgspec.json.decode(fields.get("reasoning", b"{}"))
-        fields["reasoning"] = raw_json({**(given if isinstance(given, dict) else {}), "effort": effort})
+    if reasoning is not None:
+        _think(fields, reasoning, capabilities)
     return msgspec.json.encode(fields)
+
+
+def _think(fields: dict[str, msgspec.Raw], reasoning: ReasoningConfig, capabilities: Capabilities) -> None:
+    """What a suffix asks, in place of the client's ``effort``; nothing of a model that does not think."""
+    given = msgspec.json.decode(fields.pop("reasoning", b"{}"))
+    if capabilities.thinking == "none":
+        return
+    kept = given if isinstance(given, dict) else {}
+    wanted = {key: value for key, value in kept.items() if key != "effort"}
+    if (effort := effort_of(reasoning, capabilities.thinking_levels)) is not None:
+        wanted["effort"] = effort
+    if wanted:
+        fields["reasoning"] = raw_json(wanted)
 
 
 def _own_items(items: Json) -> Json:

@@ -8,13 +8,13 @@ carries it. Numbers per effort: docs/protocols/responses.md#reasoning.
 from __future__ import annotations
 
 from providers.translation.codec import Capabilities
+from providers.translation.codecs.openai.efforts import EFFORTS, nearest
 from providers.translation.codecs.openai.fields import optional_object, optional_string, unsupported
 from providers.translation.model import Json, ReasoningConfig
 from providers.values import Format
 
 Block = dict[str, Json]
 
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 SUMMARIES = ("auto", "concise", "detailed")
 ENCRYPTED = "reasoning.encrypted_content"
 
@@ -80,12 +80,7 @@ def effort_of(config: ReasoningConfig, levels: tuple[str, ...]) -> str | None:
         wanted = config.effort
     else:
         wanted = _effort_of_budget(config.budget, levels)
-    if wanted is None or not levels or wanted in levels or wanted not in EFFORTS:
-        return wanted
-    known = [level for level in EFFORTS if level in levels]
-    rank = EFFORTS.index(wanted)
-    lower = [level for level in known if EFFORTS.index(level) <= rank and level != "none"]
-    return lower[-1] if lower else (known[0] if known else wanted)
+    return None if wanted is None else nearest(wanted, levels)
 
 
 def _effort_of_budget(budget: int | None, levels: tuple[str, ...]) -> str | None:

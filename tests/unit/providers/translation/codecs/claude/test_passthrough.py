@@ -124,3 +124,19 @@ def test_a_whole_answer_tells_usage_and_errors():
         passthrough.read_answer(b"{}")
     assert passthrough.leading_error(event("error", error={"type": "x"})) is not None
     assert passthrough.leading_error(START) is None
+
+
+BUDGET = Capabilities(thinking="budget")
+ON = ReasoningConfig(mode="on", budget=2000)
+
+
+def test_what_excludes_thinking_leaves_for_a_suffix_or_stands_in_its_way():
+    hi = {"model": "m", "max_tokens": 9000, "messages": [{"role": "user", "content": "Hi"}]}
+    sampled = json.dumps({**hi, "temperature": 0.2, "top_k": 3}).encode()
+    body = json.loads(passthrough.edited(passthrough.parse(sampled), "m", BUDGET, ON))
+    assert body["thinking"]["budget_tokens"] == 2000
+    assert not {"temperature", "top_k"} & body.keys()
+    forced = json.dumps({**hi, "temperature": 0.2, "tool_choice": {"type": "any"}}).encode()
+    body = json.loads(passthrough.edited(passthrough.parse(forced), "m", BUDGET, ON))
+    assert "thinking" not in body
+    assert body["temperature"] == 0.2

@@ -268,3 +268,24 @@ def test_the_model_of_a_whole_answer_is_replaced_and_the_rest_kept():
 )
 def test_a_stream_that_begins_with_an_error_is_told_from_one_that_does_not(chunk, is_error):
     assert (passthrough.leading_error(chunk) is not None) is is_error
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "capabilities", "effort"),
+    [
+        (
+            ReasoningConfig(mode="on", effort="max"),
+            Capabilities(thinking_levels=("none", "low", "high")),
+            "high",
+        ),
+        (ReasoningConfig(mode="on", effort="minimal"), Capabilities(thinking_levels=("none", "low")), "low"),
+        (ReasoningConfig(mode="auto"), Capabilities(), None),
+        (ReasoningConfig(mode="on", effort="high"), Capabilities(thinking="none"), None),
+        (ReasoningConfig(mode="off"), Capabilities(thinking="none"), None),
+    ],
+    ids=["the nearest", "little is not none", "the model decides", "no thinking", "none of no thinking"],
+)
+def test_a_suffix_stands_in_place_of_the_clients_effort(reasoning, capabilities, effort):
+    body = b'{"model":"m","messages":[],"reasoning_effort":"medium"}'
+    out = json.loads(passthrough.edited(passthrough.parse(body), "up", capabilities, reasoning))
+    assert out.get("reasoning_effort") == effort

@@ -90,6 +90,19 @@ def test_a_suffix_sets_the_effort_and_keeps_the_rest():
     assert body["reasoning"] == {"summary": "auto", "effort": "low"}
 
 
+@pytest.mark.parametrize(
+    ("reasoning", "capabilities", "wanted"),
+    [
+        (ReasoningConfig(mode="auto"), Capabilities(), {"summary": "auto"}),
+        (ReasoningConfig(mode="on", effort="high"), Capabilities(thinking="none"), None),
+    ],
+)
+def test_a_suffix_may_leave_the_effort_to_the_model(reasoning, capabilities, wanted):
+    raw = b'{"model":"m","input":"Hi","reasoning":{"summary":"auto","effort":"low"}}'
+    body = json.loads(passthrough.edited(passthrough.parse(raw), "m", capabilities, reasoning))
+    assert body.get("reasoning") == wanted
+
+
 def test_reasoning_of_other_vendors_is_taken_out():
     own = {"type": "reasoning", "summary": [], "encrypted_content": "gAAA"}
     foreign = {**own, "encrypted_content": "cliproxy.1.claude.own.x"}
