@@ -202,17 +202,21 @@ def _credentials(
 
 
 def _limits(entry: Fields) -> tuple[Limits, int]:
-    """Limits, and the largest request in tokens (0: no bound)."""
-    inner = entry.mapping("limits")
+    """Limits, and the largest request in tokens (0: no bound). The short names of the lists count as well."""
+    spellings = ("limits", "rate_limit", "rate-limit")
+    inner = entry.mapping(next((key for key in spellings if entry.has(key)), "limits"))
     if inner is None:
         return Limits(), 0
     limits = parts.limits_of(
         {
-            "rpm": inner.integer("requests_per_minute"),
-            "tpm": inner.integer("tokens_per_minute"),
-            "rpd": inner.integer("requests_per_day"),
-            "tpd": inner.integer("tokens_per_day"),
-            "concurrency": inner.integer("concurrency"),
+            short: inner.integer(name if inner.has(name) else short)
+            for short, name in (
+                ("rpm", "requests_per_minute"),
+                ("tpm", "tokens_per_minute"),
+                ("rpd", "requests_per_day"),
+                ("tpd", "tokens_per_day"),
+                ("concurrency", "concurrency"),
+            )
         },
         inner.flag("wait_on_limit"),
         inner.integer("max_wait_seconds"),

@@ -117,6 +117,12 @@ def test_features_limits_and_cooldown():
     assert (off.disable_cooling, off.ladder) == (True, None)
 
 
+@pytest.mark.parametrize("key", ["limits", "rate_limit", "rate-limit"])
+def test_limits_may_be_written_as_in_the_lists(key):
+    text = "a: {type: openai, KEY: {rpm: 6, tpm: 7, rpd: 8, tpd: 9, concurrency: 2}}"
+    assert provider(text.replace("KEY", key)).limits == Limits(rpm=6, tpm=7, rpd=8, tpd=9, concurrency=2)
+
+
 def test_a_type_is_needed_and_a_custom_provider_needs_an_endpoint():
     assert refused("providers: {a: {}}") == [
         "config.yaml line 1, providers.a.type: is missing: name the kind of provider, custom for any other"
