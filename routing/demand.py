@@ -67,6 +67,17 @@ def estimated_tokens(body: bytes) -> int:
     return (len(body) - encoded) // BYTES_PER_TOKEN
 
 
+COMPACT = "compact"
+"""What binds a request to ``/responses/compact``."""
+
+
+class CompactionMissing(ClientError):
+    """501, as CLIProxyAPI says: nobody who serves the model has ``/responses/compact``."""
+
+    client_status = 501
+    code: str | None = "endpoint_not_supported"
+
+
 def bound(resolution: Resolution, parsed: ParsedBody, field: str) -> Resolution:
     """Only the candidates whose upstream speaks the format of the body and honours ``field``.
 
@@ -75,8 +86,10 @@ def bound(resolution: Resolution, parsed: ParsedBody, field: str) -> Resolution:
 
     def honours(candidate: Candidate) -> bool:
         credential = candidate.credential
-        keeps = field == "compact" or adapter_for(credential.adapter).keeps_state(credential)
-        return keeps and speaks(candidate, parsed)
+        adapter = adapter_for(credential.adapter)
+        if field == COMPACT:
+            return adapter.compacts(credential, candidate.model)
+        return adapter.keeps_state(credential) and speaks(candidate, parsed)
 
     kept = tuple(candidate for candidate in resolution.candidates if honours(candidate))
     cooling = tuple(pair for pair in resolution.cooling if honours(pair[0]))
@@ -84,6 +97,10 @@ def bound(resolution: Resolution, parsed: ParsedBody, field: str) -> Resolution:
     if not any((kept, cooling, limited)) and any(
         (resolution.candidates, resolution.cooling, resolution.limited)
     ):
+        if field == COMPACT:
+            raise CompactionMissing(
+                f"No provider that serves the model `{parsed.model}` compacts conversations."
+            )
         is_state = field == "previous_response_id"
         raise ClientError(
             f"`{field}` needs an upstream that speaks the {parsed.format} format and keeps its state; "

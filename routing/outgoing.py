@@ -95,6 +95,8 @@ def plain_names(names: tuple[str, ...]) -> tuple[str, ...]:
 def format_for(ask: Ask, candidate: Candidate) -> Format:
     """The format of what goes up and comes back: the client's where the upstream speaks it."""
     adapter = adapter_for(candidate.credential.adapter)
+    if ask.operation is Operation.COMPACT and adapter.compacts(candidate.credential, candidate.model):
+        return ask.parsed.format
     formats = adapter.formats(candidate.credential, candidate.model)
     return ask.parsed.format if ask.parsed.format in formats else formats[0]
 

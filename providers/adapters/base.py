@@ -175,6 +175,10 @@ class Adapter:
         one of them passes through; every other client is translated to the first."""
         return (self.speaks, *self.also_speaks)
 
+    def compacts(self, credential: CredentialEntry, model: str) -> bool:
+        """Whether it has ``/responses/compact``."""
+        return Format.RESPONSES in self.formats(credential, model)
+
     def only_streams(self, credential: CredentialEntry, operation: Operation, model: str) -> bool:
         """Whether ``credential`` is always answered with a stream when this is asked of ``model``."""
         return self.streams_only and operation is not Operation.COMPACT

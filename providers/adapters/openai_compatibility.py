@@ -36,6 +36,10 @@ class OpenAICompatibility(OpenAICompatible):
             return (Format.OPENAI, Format.RESPONSES)
         return (Format.OPENAI,)
 
+    def compacts(self, credential: CredentialEntry, model: str) -> bool:
+        """Asked of any such server, in the Responses form: one that lacks it says so (CLIProxyAPI's way)."""
+        return True
+
     def request(self, call: Call) -> UpstreamRequest:
         if call.credential.options.get("support-prompt-cache-key") is True or _CACHE_KEY not in call.body:
             return super().request(call)

@@ -24,7 +24,7 @@ from routing.core.explain import left_out
 from routing.core.query import RouteQuery
 from routing.core.resolve import Candidate, Incapable, Resolution, resolve
 from routing.core.table import ClientEntry, RoutingTable
-from routing.demand import bound, query_for
+from routing.demand import COMPACT, bound, query_for
 from routing.outgoing import Ask
 from routing.proxy.access import QUERY_KEYS, authenticate, note_query_key
 from routing.proxy.attempt import Attempt, WholeAnswer
@@ -177,7 +177,7 @@ class Exchange:
         query = self._query_for(table, parsed)
         resolution = resolve(table, gateway.state, client, query, gateway.clock(), gateway.random, peek=True)
         self._holds.show(resolution)
-        bound_by = parsed.bound_by or ("compact" if self._endpoint.operation is Operation.COMPACT else "")
+        bound_by = parsed.bound_by or (COMPACT if self._endpoint.operation is Operation.COMPACT else "")
         return bound(resolution, parsed, bound_by) if bound_by else resolution
 
     def _query_for(self, table: RoutingTable, parsed: ParsedBody) -> RouteQuery:

@@ -275,7 +275,20 @@ async def test_compact_passes_through_or_is_refused(proxy, upstream, codex):
     response = await post(proxy, "/v1/responses/compact", RESPONSE)
     assert (response.json(), upstream.calls[0].path) == (compacted, "/v1/responses/compact")
     proxy.offer("other", upstream.url, "up", adapter="gemini")
-    assert (await post(proxy, "/v1/responses/compact", {**RESPONSE, "model": "other"})).status_code == 400
+    assert (await post(proxy, "/v1/responses/compact", {**RESPONSE, "model": "other"})).status_code == 501
+
+
+async def test_any_openai_compatible_server_is_asked_to_compact_in_the_form_of_responses(proxy, upstream):
+    proxy.offer("m", f"{upstream.url}/v1", "up")
+    compacted = {"id": "r", "object": "response.compaction", "output": []}
+    upstream.then(answers(body=compacted), answers(404, {"error": {"message": "Not Found"}}))
+    assert (await post(proxy, "/v1/responses/compact", RESPONSE)).json() == compacted
+    (call,) = upstream.calls
+    assert call.path == "/v1/responses/compact"
+    assert (call.json["model"], call.json["input"]) == ("up", RESPONSE["input"])
+    assert (await post(proxy, "/v1/responses/compact", RESPONSE)).status_code == 404
+    upstream.scripts[:] = [answers(body=WHOLE[Format.OPENAI](HELLO))]
+    assert (await post(proxy, "/v1/responses", RESPONSE)).status_code == 200  # it rests nobody
 
 
 async def test_a_compatible_server_is_asked_in_chat_unless_it_speaks_responses(proxy, upstream):
