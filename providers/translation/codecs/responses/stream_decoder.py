@@ -167,12 +167,16 @@ class Decoder:
         if self._started:
             return
         self._started = True
-        identity, model, created = (response.get(key) for key in ("id", "model", "created_at"))
+        identity, model, created, tier = (
+            response.get(key) for key in ("id", "model", "created_at", "service_tier")
+        )
         events.append(
             Start(
                 id=identity if isinstance(identity, str) and identity else None,
                 model=model if isinstance(model, str) and model else None,
                 created=moment(created),
+                # At first it may be what was asked for; ``auto`` is no tier.
+                service_tier=tier if isinstance(tier, str) and tier != "auto" else None,
             )
         )
 
