@@ -1,6 +1,7 @@
 """``GET /v1/models``, ``/v1beta/models`` and one model: what this client key may ask for, in the shape that
-the caller reads. OpenAI's by default, Anthropic's for a request with ``anthropic-version``, Codex's for one
-with ``client_version``, Google's under ``/v1beta``.
+the caller reads. OpenAI's by default, Anthropic's for a request with ``anthropic-version`` or of Claude Code,
+Codex's for one with ``client_version``, Google's under ``/v1beta`` and for one with ``x-goog-api-key``, as
+Google's newer SDKs ask under ``/v1``.
 
 Shapes: OpenAI, Anthropic and Google API references (2026); Codex: its ``ModelInfo`` type (source, 2026).
 """
@@ -42,6 +43,8 @@ def shape_for(version: str, query: dict[str, str], dialect: Format) -> Shape:
         return Shape.GOOGLE
     if "client_version" in query:
         return Shape.CODEX
+    if dialect is Format.GEMINI:
+        return Shape.GOOGLE
     return Shape.ANTHROPIC if dialect is Format.CLAUDE else Shape.OPENAI
 
 
@@ -136,6 +139,7 @@ def _google(model: RegisteredModel) -> dict[str, Any]:
         "name": f"models/{model.id}",
         "version": "001",
         "displayName": model.display_name or model.id,
+        "description": model.display_name or model.id,
         "supportedGenerationMethods": ["generateContent", "streamGenerateContent", "countTokens"],
     }
     if model.context_length is not None:

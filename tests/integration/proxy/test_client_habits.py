@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import pydantic
 import pytest
+from google import genai
+from google.genai import types as genai_types
 
 from routing.core.table import ClientEntry
 from tests.integration.proxy.conftest import KEY, digest
@@ -105,6 +107,17 @@ async def test_claude_code_finds_models_in_its_vendors_shape(proxy, offered):
     answer = (await proxy.http.get(f"{proxy.url}/v1/models?limit=1000", headers=headers)).json()
     assert [model["type"] for model in answer["data"]] == ["model"]
     assert answer["has_more"] is False
+
+
+@pytest.mark.parametrize("version", [None, "v1", "v1beta", "v1alpha"])
+async def test_googles_sdk_lists_models_in_every_version(proxy, offered, version):
+    proxy.offer("org/n:free", f"{offered.url}/v1", "up")
+    options = genai_types.HttpOptions(base_url=proxy.url, api_version=version, timeout=10_000)
+    sdk = genai.Client(api_key=KEY, vertexai=False, http_options=options)
+    pager = await sdk.aio.models.list(config={"page_size": 1})
+    assert [model.name async for model in pager] == ["models/m", "models/org/n:free"]
+    assert (await sdk.aio.models.get(model="org/n:free")).name == "models/org/n:free"
+    await sdk.aio.aclose()
 
 
 @pytest.mark.parametrize("path", ["/api/event_logging/batch", "/api/event_logging/v2/batch"])

@@ -91,7 +91,7 @@ async def test_anthropic_headers_and_query_go_up_and_the_clients_key_does_not(pr
 
 
 async def test_an_identity_message_keeps_every_byte_but_the_model(proxy, upstream, claude):
-    answer = b'{"type":"message","zeta":1.50,"usage":{"input_tokens":3,"output_tokens":2}}'
+    answer = b'{"type":"message","content":[],"zeta":1.50,"usage":{"input_tokens":3,"output_tokens":2}}'
     upstream.then(answers(body=answer))
     body = b'{"zeta":1.50,"model":"m","max_tokens":9,"messages":[{"role":"user","content":"Hi"}],"a":1e2}'
     response = await post(proxy, "/v1/messages", body, ANTHROPIC)
