@@ -205,7 +205,6 @@ LOGGING = {
     "loggers": {
         "django.server": {"handlers": ["console"], "propagate": False, "level": "INFO"},
         "aiohttp": {"level": "WARNING"},
-        "httpx": {"level": "WARNING"},
         "daphne": {"level": "WARNING"},
         "watchfiles": {"level": "WARNING"},
     },

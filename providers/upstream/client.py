@@ -7,14 +7,12 @@ the original stays as the cause. A status of 400 and more is an answer here, not
 from __future__ import annotations
 
 import asyncio
-import functools
 import ssl
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import aiohttp
-import httpx
 from yarl import URL
 
 from providers.adapters.base import Adapter, UpstreamRequest
@@ -24,6 +22,7 @@ from providers.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from providers.upstream.address import parsed
 from providers.upstream.deadline import Deadline
 from providers.upstream.in_process import InProcessAnswer
 from providers.upstream.pools import Pools, check_host
@@ -104,7 +103,7 @@ class UpstreamClient:
             if session is None:
                 raise UpstreamUnreachable(GONE)
             return await session.open(request, self._timeouts)
-        address = _parsed(request.url)
+        address = parsed(request.url)
         check_host(address.host)
         transport = self._pools.transport(proxy_url, address.scheme, address.host)
         deadline = Deadline(self._timeouts.first_byte_s)
@@ -126,7 +125,7 @@ class UpstreamClient:
 
         Raises UpstreamUnreachable, UpstreamTimeout, and HandshakeRefused for any answer but 101.
         """
-        address = _parsed(request.url)
+        address = parsed(request.url)
         check_host(address.host)
         transport = self._pools.transport(proxy_url, address.scheme, address.host)
         try:
@@ -231,28 +230,6 @@ class _HttpAnswer:
         finally:
             if way is not None:
                 way.leave()
-
-
-class _Address(NamedTuple):
-    scheme: str
-    host: str
-    url: URL
-
-
-@functools.lru_cache(maxsize=1024)
-def _parsed(url: str) -> _Address:
-    """httpx reads it, because it leaves alone what is encoded already: a signature may cover it."""
-    try:
-        parsed = httpx.URL(url)
-        is_address = parsed.scheme in ("http", "https") and bool(parsed.host)
-        found = URL(str(parsed), encoded=True) if is_address else None
-    except (httpx.InvalidURL, ValueError) as error:
-        raise UpstreamUnreachable("the provider's base URL is not a URL") from error
-    if found is None:
-        raise UpstreamUnreachable(
-            "the provider's base URL must begin with http:// or https:// and name a host"
-        )
-    return _Address(parsed.scheme, parsed.host, found)
 
 
 def _dropped(error: UpstreamError) -> UpstreamError:
