@@ -118,13 +118,15 @@ class SearchingAttempt(Attempt):
         return Unknown(raw={}, format=self._format, activity=activity)
 
     def _continue(self, said: list[Part], results: list[ToolResult]) -> None:
+        """The next round; who insists on a search (Claude Code does) has had it."""
         request = self._ask.neutral()
         turns = (
             *request.turns,
             Turn(role=Role.ASSISTANT, parts=tuple(said)),
             Turn(role=Role.USER, parts=tuple(results)),
         )
-        self._ask = msgspec.structs.replace(self._ask, request=msgspec.structs.replace(request, turns=turns))
+        further = msgspec.structs.replace(request, turns=turns, tool_choice=None)
+        self._ask = msgspec.structs.replace(self._ask, request=further)
 
     def _told(self, answer: Response, parts: list[Part], usage: Usage | None) -> WholeAnswer | Delivery:
         stop = answer.candidates[0].stop if answer.candidates else None

@@ -218,7 +218,9 @@ async def test_a_search_is_run_for_the_model_and_shown_to_the_client(proxy, upst
     assert (search.path, search.headers["authorization"]) == ("/mcp", first.headers["authorization"])
     assert search.json["method"] == "tools/call"
     assert search.json["params"] == {"name": "web_search", "arguments": {"query": "weather in Paris"}}
-    told = second.json["conversationState"]["currentMessage"]["userInputMessage"]["userInputMessageContext"]
+    continued = second.json["conversationState"]["currentMessage"]["userInputMessage"]
+    assert "remote_web_search" not in continued["content"]  # it was insisted on once
+    told = continued["userInputMessageContext"]
     assert PAGE[1] in told["toolResults"][0]["content"][0]["text"]
     if stream:
         assert '"server_tool_use"' in answer.text
