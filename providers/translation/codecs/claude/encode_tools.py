@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from providers.translation import names
+from providers.translation.budget import Budget
 from providers.translation.codec import Capabilities, Untranslatable
 from providers.translation.codecs.claude import mcp
 from providers.translation.codecs.claude.encode_blocks import Block, Encoding, mark, own
@@ -55,6 +56,7 @@ def encode_tools(request: Request, capabilities: Capabilities, encoding: Encodin
     allowed = set(choice.names) if choice and choice.mode == "allowed" else None
     tools: list[Block] = []
     servers: list[Block] = []
+    budget = Budget()
     wire_names: dict[str, Json] = {}
     for n, tool in enumerate(request.tools):
         where = f"tools[{n}]"
@@ -65,7 +67,7 @@ def encode_tools(request: Request, capabilities: Capabilities, encoding: Encodin
             if mcp.has_no_toolset(tool):
                 wire_names[tool.name] = None
                 continue
-        block = _tool(tool, where, capabilities, encoding)
+        block = _tool(tool, where, capabilities, encoding, budget)
         if block is None or tool.name in wire_names:
             encoding.drop(where if block is not None else f"{where}.{tool.kind}")
             continue
@@ -84,7 +86,9 @@ def is_forced(tool_fields: dict[str, Json]) -> bool:
     return tool_fields.get("tool_choice", {}).get("type") in ("any", "tool")
 
 
-def _tool(tool: Tool, where: str, capabilities: Capabilities, encoding: Encoding) -> Block | None:
+def _tool(
+    tool: Tool, where: str, capabilities: Capabilities, encoding: Encoding, budget: Budget
+) -> Block | None:
     raw = own(tool)
     if tool.kind not in ("function", "custom"):
         if "type" in raw:
@@ -105,7 +109,7 @@ def _tool(tool: Tool, where: str, capabilities: Capabilities, encoding: Encoding
     description = _custom_description(tool) if tool.kind == "custom" else tool.description
     if description:
         block["description"] = description
-    block["input_schema"] = _CUSTOM_SCHEMA if tool.kind == "custom" else tool_schema(tool.schema)
+    block["input_schema"] = _CUSTOM_SCHEMA if tool.kind == "custom" else tool_schema(tool.schema, budget)
     if tool.strict and tool.kind == "function":
         # A strict schema is held to the dialect of structured output: one word more and all is refused.
         if capabilities.structured_output and output_schema(block["input_schema"]) == block["input_schema"]:

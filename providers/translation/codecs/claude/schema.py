@@ -7,6 +7,7 @@ moves into descriptions, as the vendor's SDK does (``anthropic/lib/_parse/_trans
 
 from __future__ import annotations
 
+from providers.translation.budget import Budget
 from providers.translation.json_text import dumps
 from providers.translation.model import Json
 
@@ -23,12 +24,15 @@ WRAPPED = "input"
 """The one property of a tool whose input is no object by itself."""
 
 
-def tool_schema(schema: Schema | None) -> Schema:
-    """``schema`` with a plain object at the top. The argument is never changed."""
+def tool_schema(schema: Schema | None, budget: Budget | None = None) -> Schema:
+    """``schema`` with a plain object at the top. The argument is never changed.
+
+    Where merging would take more than ``budget`` has, the schema is wrapped instead.
+    """
     if not schema:
         return {"type": "object", "properties": {}}
     if any(key in schema for key in _COMBINERS):
-        schema = _merged(schema, schema, 0) or _wrapped(schema)
+        schema = _merged(schema, schema, 0, budget or Budget()) or _wrapped(schema)
     kind = schema.get("type")
     if kind == "object":
         return schema
@@ -44,7 +48,7 @@ def _wrapped(schema: Schema) -> Schema:
     return outer | {key: schema[key] for key in _DEFINITIONS if key in schema}
 
 
-def _merged(schema: Schema, root: Schema, depth: int) -> Schema | None:
+def _merged(schema: Schema, root: Schema, depth: int, budget: Budget) -> Schema | None:
     """One object schema that allows at least what the combined ones allow; None if none is an object."""
     if depth > 8:  # a recursive reference at the top
         return None
@@ -53,9 +57,9 @@ def _merged(schema: Schema, root: Schema, depth: int) -> Schema | None:
         return None
     properties: Schema = dict(_properties(base))
     required = _required(base)
-    every = _branches(schema, ("allOf",), root, depth)
-    some = _branches(schema, ("anyOf", "oneOf"), root, depth)
-    if not (properties or every or some):
+    every = _branches(schema, ("allOf",), root, depth, budget)
+    some = _branches(schema, ("anyOf", "oneOf"), root, depth, budget)
+    if budget.is_spent or not (properties or every or some):
         return None
     for branch in every:
         properties |= _properties(branch)
@@ -73,14 +77,19 @@ def _merged(schema: Schema, root: Schema, depth: int) -> Schema | None:
     return merged
 
 
-def _branches(schema: Schema, keys: tuple[str, ...], root: Schema, depth: int) -> list[Schema]:
+def _branches(
+    schema: Schema, keys: tuple[str, ...], root: Schema, depth: int, budget: Budget
+) -> list[Schema]:
     found = []
     for key in keys:
         branches = schema.get(key)
         for branch in branches if isinstance(branches, list) else []:
+            budget.spend()
+            if budget.is_spent:
+                return []
             resolved = _resolved(branch, root)
             if resolved is not None and any(key in resolved for key in _COMBINERS):
-                resolved = _merged(resolved, root, depth + 1)
+                resolved = _merged(resolved, root, depth + 1, budget)
             if resolved is not None and _is_object(resolved):
                 found.append(resolved)
     return found

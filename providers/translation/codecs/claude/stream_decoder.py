@@ -78,7 +78,8 @@ class _Block:
     """The content block that is open."""
 
     __slots__ = (
-        "arguments", "citations", "i", "index", "is_answer", "kind", "length", "raw", "signature", "skeleton",
+        "arguments", "citations", "i", "index", "is_answer", "is_wrapped", "kind", "length", "raw",
+        "signature", "skeleton",
     )  # fmt: skip
 
     def __init__(self, i: int, index: Json, raw: dict[str, Json]) -> None:
@@ -92,6 +93,7 @@ class _Block:
         self.signature = _text_or_none(raw.get("signature")) or ""
         self.skeleton: ToolCall | None = None
         self.is_answer = False
+        self.is_wrapped = False
 
 
 class Decoder:
@@ -215,6 +217,7 @@ class Decoder:
                 return [PartStart(i=block.i, part=Reasoning(redacted=signature_of(raw.get("data"))))]
             case "tool_use" if answer_tool.is_answer(raw.get("name"), self._context):
                 self._has_answer = block.is_answer = True
+                block.is_wrapped = answer_tool.is_wrapped(self._context)
                 return [PartStart(i=block.i, part=Text(text=""))]
             case "tool_use":
                 self._has_calls = True
@@ -254,7 +257,7 @@ class Decoder:
         if not isinstance(text, str) or not text:
             return []
         block.arguments.append(text)
-        if block.is_answer and not answer_tool.is_wrapped(self._context):
+        if block.is_answer and not block.is_wrapped:
             return [TextDelta(i=block.i, text=text)]
         if block.skeleton is None or block.skeleton.kind == "custom":
             return []  # needed whole: see _close_block
@@ -281,7 +284,7 @@ class Decoder:
     def _last_answer(self, block: _Block) -> list[Event]:
         """What of the answer was not sent on as it came: all of it where it was wrapped or came whole."""
         text = "".join(block.arguments)
-        if text and not answer_tool.is_wrapped(self._context):
+        if text and not block.is_wrapped:
             return []
         value = _json_or_text(text) if text else block.raw.get("input")
         whole = value if isinstance(value, str) else answer_tool.text_of(value, self._context)

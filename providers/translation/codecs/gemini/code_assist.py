@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from providers.errors import UpstreamProtocolError
+from providers.translation.budget import Budget
 from providers.translation.codecs.gemini.schema import clean_parameters, clean_response_schema
 from providers.translation.model import Json
 from providers.translation.passthrough import BAD_JSON, FIELDS
@@ -79,7 +80,8 @@ def with_plain_schemas(body: dict[str, Any]) -> dict[str, Any]:
     """JSON Schemas of tools and answer as the subset that ``parameters`` and ``responseSchema`` take."""
     edited = dict(body)
     if isinstance(tools := body.get("tools"), list):
-        edited["tools"] = [_plain_tool(tool) for tool in tools]
+        budget = Budget()
+        edited["tools"] = [_plain_tool(tool, budget) for tool in tools]
     config = body.get("generationConfig")
     if isinstance(config, dict) and "responseJsonSchema" in config:
         kept = {name: value for name, value in config.items() if name != "responseJsonSchema"}
@@ -136,18 +138,18 @@ def _holds(part: Json, name: str) -> bool:
     return isinstance(part, dict) and isinstance(part.get(name), dict)
 
 
-def _plain_tool(tool: Json) -> Json:
+def _plain_tool(tool: Json, budget: Budget) -> Json:
     declarations = tool.get("functionDeclarations") if isinstance(tool, dict) else None
     if not isinstance(declarations, list):
         return tool
-    return {**tool, "functionDeclarations": [_plain_declaration(one) for one in declarations]}
+    return {**tool, "functionDeclarations": [_plain_declaration(one, budget) for one in declarations]}
 
 
-def _plain_declaration(declaration: Json) -> Json:
+def _plain_declaration(declaration: Json, budget: Budget) -> Json:
     if not isinstance(declaration, dict) or "parametersJsonSchema" not in declaration:
         return declaration
     kept = {name: value for name, value in declaration.items() if name != "parametersJsonSchema"}
-    parameters = clean_parameters(declaration["parametersJsonSchema"])
+    parameters = clean_parameters(declaration["parametersJsonSchema"], budget)
     return {**kept, "parameters": parameters} if parameters else kept
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from providers.translation.budget import Budget
 from providers.translation.codecs.gemini.fields import as_integer
 from providers.translation.codecs.gemini.schema_flatten import Flattener, Place
 from providers.translation.json_text import dumps
@@ -36,13 +37,13 @@ _SHAPING = frozenset(
 """A union branch without any of these only constrains its parent (``{"required": ["a"]}``)."""
 
 
-def clean_parameters(schema: Json) -> dict[str, Json] | None:
+def clean_parameters(schema: Json, budget: Budget | None = None) -> dict[str, Json] | None:
     """A tool's parameters: always an OBJECT, None when there are none.
 
     A union of objects at the top becomes one object with the properties of all; any other type is
     wrapped as the single property ``input``.
     """
-    cleaner = _Cleaner(schema)
+    cleaner = _Cleaner(schema, budget)
     cleaned = cleaner.clean(schema, Place(), top=True)
     if cleaned.get("type") != "OBJECT":
         return {"type": "OBJECT", "properties": {"input": cleaned}, "required": ["input"]}
@@ -55,8 +56,8 @@ def clean_response_schema(schema: Json) -> dict[str, Json]:
 
 
 class _Cleaner:
-    def __init__(self, root: Json) -> None:
-        self._flat = Flattener(root)
+    def __init__(self, root: Json, budget: Budget | None = None) -> None:
+        self._flat = Flattener(root, budget)
 
     def clean(self, schema: Json, place: Place, *, top: bool = False) -> dict[str, Json]:
         """One schema position. Total: whatever stands there, a legal ``Schema`` comes back."""

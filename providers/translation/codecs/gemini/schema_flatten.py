@@ -7,14 +7,16 @@ can describe an enormous tree.
 
 from __future__ import annotations
 
+import re
 from urllib.parse import unquote
 
 import msgspec
 
+from providers.translation.budget import Budget
 from providers.translation.model import Json
 
 _DEPTH = 40
-_NODES = 20_000
+_INDEX = re.compile(r"[0-9]{1,9}")
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -28,18 +30,20 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Flattener:
-    """One per document; counts the nodes it has made."""
+    """One per document. Copies, which stand inside of a reference, are bounded; the document itself is what
+    the client sent, and no larger than that."""
 
-    def __init__(self, root: Json) -> None:
+    def __init__(self, root: Json, budget: Budget | None = None) -> None:
         self._root = root
-        self._nodes = 0
+        self._budget = budget or Budget()
 
     def may_go_on(self, place: Place) -> bool:
-        return place.depth <= _DEPTH and self._nodes <= _NODES
+        return place.depth <= _DEPTH and not (place.inside and self._budget.is_spent)
 
     def flatten(self, schema: Json, place: Place) -> tuple[dict[str, Json], Place]:
         """A new node without ``$ref`` and ``allOf``. A boolean or anything odd becomes the empty schema."""
-        self._nodes += 1
+        if place.inside:
+            self._budget.spend()
         if not isinstance(schema, dict):
             return {}, place
         node = dict(schema)
@@ -89,7 +93,7 @@ class Flattener:
             key = step.replace("~1", "/").replace("~0", "~")
             if isinstance(found, dict):
                 found = found.get(key)
-            elif isinstance(found, list) and key.isdecimal() and int(key) < len(found):
+            elif isinstance(found, list) and _INDEX.fullmatch(key) and int(key) < len(found):
                 found = found[int(key)]
             else:
                 return None

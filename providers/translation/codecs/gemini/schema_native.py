@@ -8,6 +8,7 @@ positions are walked, and the argument is never changed.
 
 from __future__ import annotations
 
+from providers.translation.budget import Budget
 from providers.translation.codecs.gemini.schema_flatten import Flattener, Place
 from providers.translation.json_text import dumps
 from providers.translation.model import Json
@@ -37,16 +38,16 @@ _HINTS = {
 _OLD, _NEW = "#/definitions/", "#/$defs/"
 
 
-def native_schema(schema: Json) -> Json:
+def native_schema(schema: Json, budget: Budget | None = None) -> Json:
     """``schema`` in the keywords above. Total: what is no schema comes back as it is."""
     if not isinstance(schema, dict):
         return schema
-    return _Writer(schema).write(schema, Place())
+    return _Writer(schema, budget).write(schema, Place())
 
 
 class _Writer:
-    def __init__(self, root: Schema) -> None:
-        self._flat = Flattener(root)
+    def __init__(self, root: Schema, budget: Budget | None) -> None:
+        self._flat = Flattener(root, budget)
 
     def write(self, schema: Json, place: Place) -> Json:
         if schema is True or not self._flat.may_go_on(place):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from providers.translation.budget import Budget
 from providers.translation.codec import Capabilities, Untranslatable
 from providers.translation.codecs.gemini import mcp
 from providers.translation.codecs.gemini.fields import merge_missing
@@ -29,6 +30,7 @@ def encode_tools(
     """``tools``. A duplicate name keeps its first definition, because Google refuses both."""
     functions: dict[str, Json] = {}
     servers: list[Json] = []
+    budget = Budget()
     for index, tool in enumerate(_offered(request)):
         where = f"tools[{index}]"
         if tool.kind not in ("function", "custom"):
@@ -49,7 +51,7 @@ def encode_tools(
         if name in functions:
             report(where)
         else:
-            functions[name] = _declaration(tool, name, can)
+            functions[name] = _declaration(tool, name, can, budget)
         if tool.cache is not None:
             report("cache_control")
         if tool.strict:
@@ -122,14 +124,14 @@ def _server_tool(tool: Tool) -> dict[str, Json] | None:
     return {field: {}} if field else None
 
 
-def _declaration(tool: Tool, name: str, can: Capabilities) -> dict[str, Json]:
+def _declaration(tool: Tool, name: str, can: Capabilities, budget: Budget) -> dict[str, Json]:
     declaration: dict[str, Json] = {"name": name}
     if tool.description:
         declaration["description"] = tool.description
     schema = _custom_schema(tool) if tool.kind == "custom" else tool.schema
     if schema and can.json_schema_native:
-        declaration["parametersJsonSchema"] = native_schema(schema)
-    elif schema and (parameters := clean_parameters(schema)):
+        declaration["parametersJsonSchema"] = native_schema(schema, budget)
+    elif schema and (parameters := clean_parameters(schema, budget)):
         declaration["parameters"] = parameters
     merge_missing(declaration, tool.ext.get(Format.GEMINI, {}))
     return declaration
