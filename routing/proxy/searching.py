@@ -59,6 +59,7 @@ class SearchingAttempt(Attempt):
     """One candidate's try, with as many upstream calls as the model's searches take."""
 
     async def start(self) -> WholeAnswer | Delivery:
+        asked = self._ask
         parts: list[Part] = []
         usage: Usage | None = None
         rounds = self._most_rounds()
@@ -70,6 +71,7 @@ class SearchingAttempt(Attempt):
             kept = [part for part in said if not self._is_search(part)]
             parts += kept
             if not calls or rounds < 0:
+                self._ask = asked  # the answer is to what the client sent
                 return self._told(answer, parts, usage)
             results = []
             for n, call in enumerate(calls):
