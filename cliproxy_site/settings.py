@@ -149,6 +149,8 @@ SPECTACULAR_SETTINGS = {
     },
     "SECURITY": [{"managementKey": []}, {"managementKeyHeader": []}],
 }
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
+"""Of a form: a provider's page has three tables, each of fifty rows with up to ten fields."""
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 LANGUAGE_CODE = "en"

@@ -135,14 +135,15 @@ class OwnedFormSet(BaseInlineFormSet[Any, Any, Any]):
     disabled field is ignored, so they cannot be changed or deleted by a made-up request either.
 
     ``told_apart_by`` are the columns that together may stand there once. Django leaves their constraints
-    unchecked here, as the provider is among them and is no field of the form; all rows are in the form set.
+    unchecked here, as the provider is among them and is no field of the form. A page of the table has not
+    all rows, so the others are looked at as well.
     """
 
     told_apart_by: tuple[str, ...] = ()
 
     def clean(self) -> None:
         super().clean()
-        seen: set[tuple[Any, ...]] = set()
+        seen = self._elsewhere() if self.told_apart_by else set()
         for form in self.forms if self.told_apart_by else ():
             if form.errors or form in self.deleted_forms or not (form.instance.pk or form.has_changed()):
                 continue
@@ -150,6 +151,15 @@ class OwnedFormSet(BaseInlineFormSet[Any, Any, Any]):
             if identity in seen:
                 form.add_error(self.told_apart_by[0], "The same stands in another row.")
             seen.add(identity)
+
+    def _elsewhere(self) -> set[tuple[Any, ...]]:
+        """What tells the rows of other pages of the table apart."""
+        here = [form.instance.pk for form in self.initial_forms]
+        rows = type(self.forms[0].instance)._default_manager if self.forms else None
+        if rows is None:
+            return set()
+        found = rows.filter(**{self.fk.name: self.instance}).exclude(pk__in=here)
+        return set(found.values_list(*self.told_apart_by))
 
     def save_existing_objects(self, commit: bool = True) -> Any:
         if commit:
@@ -193,10 +203,15 @@ class OwnedInline(TabularInline[Any, Provider]):
     """A table of rows on the provider's page."""
 
     formset = OwnedFormSet
+    per_page = 50
     extra = 0
     tab = True
     show_count = True
     hide_title = True
+
+    def get_count(self, request: HttpRequest, obj: Provider | None) -> int:
+        """Of all pages of the table, for its tab."""
+        return self.model._default_manager.filter(provider=obj).count() if obj is not None else 0
 
     def get_formset(self, request: HttpRequest, obj: Provider | None = None, **kwargs: Any) -> Any:
         formset = super().get_formset(request, obj, **kwargs)

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
@@ -55,6 +56,9 @@ from routing.models import (
 from routing.probing import probe_and_record
 
 DISCOVERED_SHOWN = 2000
+CREDENTIALS_OFFERED = 50
+CREDENTIALS_SHOWN = 50
+"""In the panel of a provider's page."""
 
 
 class WithCredentials(Switchable):
@@ -112,9 +116,14 @@ class WithCredentials(Switchable):
 
 
 def credential_choices(provider: Provider) -> list[tuple[Any, str]]:
-    """The provider's credentials for a select, read once for all rows of a table."""
-    rows = provider.credentials.all()
-    return [("", "every credential"), *((row.pk, row.label or row.fingerprint or "no key") for row in rows)]
+    """The provider's credentials for a select, read once for all rows of a table; of very many, those that a
+    rule names already and the first. A rule's own page finds any."""
+    in_rules = Q(aliases__isnull=False) | Q(exclusions__isnull=False)
+    rows = list(provider.credentials.all()[:CREDENTIALS_OFFERED])
+    if len(rows) == CREDENTIALS_OFFERED:
+        chosen = provider.credentials.filter(in_rules).exclude(pk__in=[row.pk for row in rows]).distinct()
+        rows += chosen
+    return [("", "every credential"), *((row.pk, str(row)) for row in rows)]
 
 
 class RuleInline(OwnedInline):
@@ -140,8 +149,11 @@ class PoolFormSet(OwnedFormSet):
     told_apart_by = ("alias", "upstream_model", "credential_id")
 
     def pools(self) -> list[tuple[str, list[str]]]:
-        """Each alias with the upstream models behind it, in the order in which they are taken."""
-        rows = sorted(self.get_queryset(), key=lambda row: (row.alias, row.position, row.pk))
+        """Each alias of this page of the table with the upstream models behind it, in the order in which they
+        are taken."""
+        shown = {row.alias for row in self.get_queryset()}
+        members = ModelAlias.objects.filter(provider=self.instance, alias__in=shown)
+        rows = sorted(members, key=lambda row: (row.alias, row.position, row.pk))
         return [
             (alias, [row.upstream_model for row in members])
             for alias, members in groupby(rows, key=lambda row: str(row.alias))
@@ -229,7 +241,10 @@ class ProviderAdmin(WithCredentials, ProviderPages):
         obj = kwargs.get("obj")
         if obj is not None:
             now = timezone.now()
-            context["panel"] = [(row, badge(credential_status(row, now))) for row in obj.credentials.all()]
+            rows = list(obj.credentials.all())
+            shown = rows[:CREDENTIALS_SHOWN]
+            context["panel"] = [(row, badge(credential_status(row, now))) for row in shown]
+            context["more_credentials"] = len(rows) - len(shown)
             context["may_act"] = self.has_change_permission(request)
             context["channels"] = channels_of_kind(obj.adapter)
         return super().render_change_form(request, context, *args, **kwargs)

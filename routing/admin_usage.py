@@ -113,7 +113,7 @@ class UsageRecordAdmin(ModelAdmin[UsageRecord]):
 
     @admin.display(description="started", ordering="started_at")
     def started(self, obj: UsageRecord) -> str:
-        return two_lines(f"{localtime(obj.started_at):%H:%M:%S}", f"{localtime(obj.started_at):%d %b %Y}")
+        return two_lines(f"{localtime(obj.started_at):%H:%M:%S %Z}", f"{localtime(obj.started_at):%d %b %Y}")
 
     @admin.display(description="asked by")
     def asked_by(self, obj: UsageRecord) -> str:

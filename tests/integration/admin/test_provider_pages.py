@@ -324,3 +324,24 @@ def test_who_logs_in_without_an_aim_comes_home(db):
     make_person("ada")
     answer = Client().post("/admin/login/", {"username": "ada", "password": "a-long-password"})
     assert (answer.status_code, answer["location"]) == (302, "/admin/")
+
+
+def test_a_table_of_many_rules_comes_in_pages_and_can_be_saved(admin):
+    provider = make_provider()
+    rows = [
+        ModelAlias(provider=provider, alias=f"m{number:03d}", upstream_model="small", position=number)
+        for number in range(120)
+    ]
+    ModelAlias.objects.bulk_create(rows)
+    page = admin.get(page_of(provider))
+    data = form_of(page)
+    assert "aliases-50-alias" not in data
+    assert "120" in page.content.decode()
+    new = {"aliases-50-alias": "new", "aliases-50-upstream_model": "small", "aliases-50-position": "0"}
+    data |= {"aliases-TOTAL_FORMS": "51", "aliases-page": "1"}
+    response = admin.post(page_of(provider), data | new | {"aliases-50-alias": "m100"})
+    assert "The same stands in another row." in response.content.decode()
+    many = {f"ignored-{number}": "" for number in range(1500)}
+    assert admin.post(page_of(provider), data | new | many).status_code == 302
+    assert ModelAlias.objects.filter(alias="new").exists()
+    assert ModelAlias.objects.count() == 121
