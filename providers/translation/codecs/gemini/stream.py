@@ -81,7 +81,7 @@ class _Line:
         self.mime: str | None = None
         """Of the audio that is open."""
         self.is_signed = False
-        self.texts: dict[int, str] = {}
+        self.texts: dict[int, list[str]] = {}
         self.logprobs: Json = None
         self.reason: str | None = None
         self.message: str | None = None
@@ -123,10 +123,10 @@ class _Line:
             skeleton = msgspec.structs.replace(part, text="", signature=None)
             events.append(PartStart(candidate=self.index, i=i, part=skeleton))
             if kind == "text":
-                self.texts[i] = ""
+                self.texts[i] = []
         i = self.parts - 1
         if part.text and kind == "text":
-            self.texts[i] += part.text
+            self.texts[i].append(part.text)
             logprobs, self.logprobs = self.logprobs, None
             events.append(TextDelta(candidate=self.index, i=i, text=part.text, logprobs=logprobs))
         elif part.text:
@@ -139,7 +139,8 @@ class _Line:
     def cite(self, metadata: Fields) -> list[Event]:
         """Citations of the text that is still open; grounding comes with its last chunk. A text that
         was closed before cannot take any more."""
-        located, _ = decode_grounding(metadata, self.texts, lambda wire: (wire, 0))
+        texts = {i: "".join(said) for i, said in self.texts.items()}
+        located, _ = decode_grounding(metadata, texts, lambda wire: (wire, 0))
         return [
             CitationDelta(candidate=self.index, i=i, citation=citation)
             for i, citation in located
@@ -264,7 +265,7 @@ class _Out:
         self.parts: dict[int, Part] = {}
         self.arguments: dict[int, list[str]] = {}
         self.signatures: dict[int, Signature] = {}
-        self.texts: dict[int, str] = {}
+        self.texts: dict[int, list[str]] = {}
         self.citations: list[tuple[int, dict[str, Json]]] = []
         self.queries: list[str] = []
         self.shown: dict[int, int] = {}
@@ -294,7 +295,7 @@ class Encoder:
             case TextDelta():
                 out = self._out(event.candidate)
                 if event.i in out.texts:
-                    out.texts[event.i] += event.text
+                    out.texts[event.i].append(event.text)
                 if not event.text:
                     return b""
                 beside = encode_logprobs(event.logprobs) if event.logprobs else None
@@ -352,7 +353,7 @@ class Encoder:
                 out.arguments[event.i] = [part.arguments]
             return b""
         if isinstance(part, Text):
-            out.texts[event.i] = part.text
+            out.texts[event.i] = [part.text]
         if (query := query_of(part)) is not None:
             out.queries.append(query)
         encoded = encode_part(part, self._context)
@@ -413,7 +414,8 @@ class Encoder:
             stop = out.stop or Stop(StopKind.END)
             body: dict[str, Json] = {"content": {"role": "model", "parts": [{"text": ""}]}}
             body |= {**encode_stop(stop), "index": index}
-            cited = [(out.shown.get(i, 0), out.texts.get(i, ""), citation) for i, citation in out.citations]
+            texts = {i: "".join(out.texts.get(i, ())) for i, _ in out.citations}
+            cited = [(out.shown.get(i, 0), texts[i], citation) for i, citation in out.citations]
             if grounding := encode_grounding(cited, out.queries):
                 body["groundingMetadata"] = grounding
             candidates.append(body)

@@ -161,7 +161,7 @@ class _Call:
         self.kind = "function"
         self.name = ""
         self.part: int | None = None
-        self.held = ""
+        self.held: list[str] = []
         self.signature: Signature | None = None
 
 
@@ -287,7 +287,7 @@ class _Choice:
         text = answer_arguments(function.get("input" if is_custom else "arguments"))
         signature = call_signature(item)
         if call.part is None:
-            call.held += text
+            call.held.append(text)
             call.signature = signature or call.signature
             if not call.name and isinstance(name, str):
                 call.name = name
@@ -326,7 +326,7 @@ class _Choice:
             self._close_part(events)
             i = call.part = self._take()
             call.id = call.id or generated_call_id(self._context, self._index, place)
-            name, text = self._context.names.restore(call.name), call.held
+            name, text = self._context.names.restore(call.name), "".join(call.held)
             part = ToolCall(id=call.id, name=name, kind=call.kind, signature=call.signature)
             events.append(PartStart(candidate=self._index, i=i, part=part))
             if text:
