@@ -114,6 +114,7 @@ class Held:
     idle_mib: float
     streams: int
     open_mib: float
+    after_mib: float
     wrong: list[str]
 
     @property
@@ -152,21 +153,25 @@ async def measure(server: str, count: int, folder: Path) -> Held:
         await asyncio.sleep(SETTLED_S)
         idle = running.memory_mib()
         memory, wrong = await hold_streams(running, port, upstream, count)
+        await asyncio.sleep(SETTLED_S)
+        after = running.memory_mib()
     finally:
         await loop.run_in_executor(None, running.stop)
         listener.close()
-    return Held(server, ready_s, idle, count, memory, wrong)
+    return Held(server, ready_s, idle, count, memory, after, wrong)
 
 
 def render(rows: list[Held]) -> str:
     lines = [
-        "| server | start to ready | idle memory | streams open at once | memory then | per stream | wrong |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "| server | start to ready | idle memory | streams open at once | memory then | per stream "
+        "| memory afterwards | wrong |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
         lines.append(
             f"| {row.server} | {row.ready_s:.2f} s | {row.idle_mib:.0f} MiB | {row.streams:,} "
-            f"| {row.open_mib:.0f} MiB | {row.per_stream_kib:.0f} KiB | {len(row.wrong)} |"
+            f"| {row.open_mib:.0f} MiB | {row.per_stream_kib:.0f} KiB | {row.after_mib:.0f} MiB "
+            f"| {len(row.wrong)} |"
         )
     return "\n".join(lines)
 
