@@ -164,6 +164,8 @@ class _Conversation:
                 "status": "error" if part.is_error else "success",
                 "content": [{"text": text} for text in texts or [_NO_OUTPUT]],
             }
+        else:
+            self._encoding.drop(f"{where}.tool_result")
 
     def _result_texts(self, draft: Draft, part: ToolResult, where: str) -> list[str]:
         """The texts of a result; pictures go to the message that it stands in."""

@@ -18,7 +18,6 @@ from providers.translation.codecs.kiro.tools import build_names, choice_in_words
 from providers.translation.json_text import dumps
 from providers.translation.kept_state import refuse_foreign_state
 from providers.translation.model import Json, Request, Role
-from providers.translation.results import one_per_call
 from providers.values import Format
 
 _IN_PIECES = (
@@ -31,10 +30,7 @@ def encode_request(request: Request, model: str, capabilities: Capabilities) -> 
     """The body for ``model``, an offered id. Raises Untranslatable; the arguments are not changed."""
     _check(request)
     target = model_id(model)
-    request, replaced = one_per_call(request)
     encoding = Encoding(build_names(request))
-    for name in replaced:
-        encoding.drop(name)
     system, drafts = drafts_of(request, encoding)
     if target.without_tools and request.tools:
         encoding.drop("tools")

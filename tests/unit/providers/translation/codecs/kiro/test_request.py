@@ -152,11 +152,12 @@ def test_a_failed_an_empty_and_a_structured_result():
     ]
 
 
-def test_a_result_without_its_call_is_told_in_words_and_a_second_one_is_left_out():
+def test_a_result_without_its_call_is_told_in_words_and_a_second_one_is_named_and_left_out():
     call = ToolCall(id="t1", name="run")
     one, two = (ToolResult(call_id="t1", parts=(Text(text=text),)) for text in ("one", "two"))
     orphan = ToolResult(call_id="gone", parts=(Text(text="late"),))
     made = current(user("Go"), assistant(call), user(one, two, orphan))
+    assert encode(user("Go"), assistant(call), user(one, two)).dropped == ("messages[2].tool_result",)
     results = made["userInputMessageContext"]["toolResults"]
     assert [result["content"][0]["text"] for result in results] == ["one"]
     assert made["content"] == "Result of an earlier call to gone:\n\nlate"
