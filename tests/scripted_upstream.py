@@ -37,6 +37,7 @@ _PAIR = re.compile(r"Write the word (MARK-\w+) into (\S+) and, at the same time,
 _PICTURE = re.compile(r"Look at the picture (\S+) of (MARK-\w+)\.")
 _MARK = re.compile(r"MARK-\w+")
 _SLOW = "Count slowly"
+_STRUCTURED = "Answer as JSON"
 PLAIN = "A plain answer."
 _GEMINI_PATH = re.compile(r"/v1beta/models/([^:/]+):(generateContent|streamGenerateContent)$")
 PAUSE_S = 0.05
@@ -121,6 +122,8 @@ def next_turn(asked: Asked) -> Turn:
         return _pair_turn(asked, *pair.groups())
     if (picture := _PICTURE.search(asked.prompt)) is not None:
         return _picture_turn(asked, *picture.groups())
+    if _STRUCTURED in asked.prompt and (word := _MARK.search(asked.prompt)) is not None:
+        return Turn(len(asked.results), json.dumps({"word": word[0]}), reasons=asked.wants_reasoning)
     told = _ERRAND.search(asked.prompt)
     number = len(asked.results)
     if told is None or not asked.tools:

@@ -3,6 +3,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import Anthropic from '@anthropic-ai/sdk';
+import { jsonSchemaOutputFormat } from '@anthropic-ai/sdk/helpers/json-schema';
 import { betaTool } from '@anthropic-ai/sdk/helpers/beta/json-schema';
 
 const [url, key, model, mark, file, errand, wanted] = process.argv.slice(2);
@@ -64,6 +65,32 @@ async function toolRunnerStream() {
   return { text: textOf(last), file: readFileSync(file, 'utf8') };
 }
 
+// Both calls come in one turn; the runner sends both results back.
+async function parallelTools() {
+  const files = [`${file}.one`, `${file}.other`];
+  const both = `Write the word ${mark} into ${files[0]} and, at the same time, ${mark} into ${files[1]}.`;
+  const messages = [{ role: 'user', content: both }];
+  const answer = await client.beta.messages.toolRunner({ ...limits, thread: false, messages, tools });
+  return { text: textOf(answer), files: files.map((name) => readFileSync(name, 'utf8')) };
+}
+
+async function vision() {
+  const data = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+  const image = { type: 'image', source: { type: 'base64', media_type: 'image/png', data } };
+  const content = [image, { type: 'text', text: `Look at the picture x.png of ${mark}.` }];
+  return textOf(await client.messages.create({ ...limits, messages: [{ role: 'user', content }] }));
+}
+
+async function structured() {
+  const schema = { type: 'object', properties: { word: path }, required: ['word'], additionalProperties: false };
+  const answer = await client.messages.parse({
+    ...limits,
+    messages: [{ role: 'user', content: `Answer as JSON (${mark}).` }],
+    output_config: { format: jsonSchemaOutputFormat(schema) },
+  });
+  return answer.parsed_output;
+}
+
 async function cancel() {
   const stream = client.messages.stream(slow);
   stream.on('text', () => stream.abort());
@@ -98,6 +125,9 @@ const forms = {
   toolRunner: () => toolRunner(unthreaded),
   toolRunnerThinking: () => toolRunner(thinking),
   toolRunnerStream,
+  parallelTools,
+  vision,
+  structured,
   count,
   cancel,
   refused,

@@ -82,6 +82,46 @@ async function responsesTools() {
   throw new Error('the model did not come to an end');
 }
 
+// Both calls come in one turn; the runner sends both results back.
+async function parallelTools() {
+  const files = [`${file}.one`, `${file}.other`];
+  const both = `Write the word ${mark} into ${files[0]} and, at the same time, ${mark} into ${files[1]}.`;
+  const runner = client.chat.completions.runTools({
+    model,
+    messages: [{ role: 'user', content: both }],
+    tools: tools.map((tool) => ({ type: 'function', function: tool })),
+  });
+  return { text: await runner.finalContent(), files: files.map((name) => readFileSync(name, 'utf8')) };
+}
+
+const picture = 'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+const look = `Look at the picture x.png of ${mark}.`;
+
+async function vision() {
+  const content = [{ type: 'text', text: look }, { type: 'image_url', image_url: { url: picture } }];
+  const said = await client.chat.completions.create({ model, messages: [{ role: 'user', content }] });
+  const parts = [{ type: 'input_text', text: look }, { type: 'input_image', image_url: picture, detail: 'auto' }];
+  const answer = await client.responses.create({ model, input: [{ role: 'user', content: parts }] });
+  return [said.choices[0].message.content, answer.output_text];
+}
+
+async function structured() {
+  const schema = { type: 'object', properties: { word: path }, required: ['word'], additionalProperties: false };
+  const messages = [{ role: 'user', content: `Answer as JSON (${mark}).` }];
+  const format = { type: 'json_schema', json_schema: { name: 'answer', strict: true, schema } };
+  const said = await client.chat.completions.parse({ model, messages, response_format: format });
+  const text = { format: { type: 'json_schema', name: 'answer', strict: true, schema } };
+  const answer = await client.responses.parse({ model, input: messages, text });
+  return [JSON.parse(said.choices[0].message.content), JSON.parse(answer.output_text)];
+}
+
+async function thinking() {
+  const said = await client.chat.completions.create({ model, messages: hello, reasoning_effort: 'high' });
+  const reasoning = { effort: 'high', summary: 'auto' };
+  const answer = await client.responses.create({ model, input: hello, reasoning });
+  return { text: [said.choices[0].message.content, answer.output_text], items: answer.output.map((item) => item.type) };
+}
+
 async function cancel() {
   const controller = new AbortController();
   const request = { model, messages: slow, stream: true };
@@ -110,6 +150,10 @@ const seen = {
   responses: await responses(),
   responsesStream: await responsesStream(),
   responsesTools: await responsesTools(),
+  parallelTools: await parallelTools(),
+  vision: await vision(),
+  structured: await structured(),
+  thinking: await thinking(),
   cancel: await cancel(),
   refused: await refused(),
 };

@@ -65,6 +65,11 @@ def openai_saw(seen: dict[str, Any], mark: str) -> None:
     assert seen["chatStream"]["deltas"] > 1
     for form in ("chatTools", "chatToolsStream", "responsesTools"):
         assert seen[form] == {"text": f"The file says {mark}.", "file": mark}, form
+    assert seen["parallelTools"] == {"text": f"Both are written: {mark} {mark}.", "files": [mark, mark]}
+    assert seen["vision"] == [f"I saw the picture of {mark}."] * 2
+    assert seen["structured"] == [{"word": mark}] * 2
+    assert seen["thinking"]["text"] == [PLAIN] * 2
+    assert seen["thinking"]["items"] in (["message"], ["reasoning", "message"])  # not every model shows it
     assert seen["responses"]["text"] == seen["responsesStream"]["text"] == PLAIN
     assert seen["responses"]["status"] == "completed"
     assert seen["responses"]["usage"]["total_tokens"] == 18
@@ -82,6 +87,9 @@ def anthropic_saw(seen: dict[str, Any], mark: str) -> None:
     assert seen["messagesStream"]["deltas"] > 1
     for form in ("toolRunner", "toolRunnerThinking", "toolRunnerStream"):
         assert seen[form] == {"text": f"The file says {mark}.", "file": mark}, form
+    assert seen["parallelTools"] == {"text": f"Both are written: {mark} {mark}.", "files": [mark, mark]}
+    assert seen["vision"] == f"I saw the picture of {mark}."
+    assert seen["structured"] == {"word": mark}
     assert seen["count"] > 0
 
 
