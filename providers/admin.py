@@ -189,7 +189,7 @@ class CredentialFormSet(OwnedFormSet):
 
     def clean(self) -> None:
         super().clean()
-        seen: set[tuple[str, str, str]] = set()
+        seen: set[tuple[str, str, str, int]] = set()
         for form in self.forms:
             if form.errors or not form.has_changed() or form in self.deleted_forms:
                 continue

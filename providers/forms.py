@@ -359,20 +359,21 @@ class CredentialForm(SealedForm[Credential]):
             self.add_error("secret", "This provider has a credential with this key already.")
         return cleaned
 
-    def identity(self) -> tuple[str, str, str]:
-        """Fingerprint, base URL and prefix: what may be there once per provider."""
+    def identity(self) -> tuple[str, str, str, int]:
+        """Fingerprint, base URL, prefix and variant: what may be there once per provider."""
         secret = str(self.cleaned_data.get("secret") or "")
         return (
             secrets.fingerprint(secret) if secret else self.instance.fingerprint,
             str(self.cleaned_data.get("base_url", self.instance.base_url)),
             str(self.cleaned_data.get("prefix", self.instance.prefix)),
+            self.instance.variant,
         )
 
     def _is_known(self, provider: Provider, secret: str) -> bool:
         # The constraint's columns are not all in the form, so Django leaves this check to us.
-        fingerprint, base_url, prefix = self.identity()
+        fingerprint, base_url, prefix, variant = self.identity()
         same = Credential.objects.filter(
-            provider=provider, fingerprint=fingerprint, base_url=base_url, prefix=prefix
+            provider=provider, fingerprint=fingerprint, base_url=base_url, prefix=prefix, variant=variant
         )
         return same.exclude(pk=self.instance.pk).exists()
 

@@ -133,6 +133,8 @@ class Credential(CallRules, Owned):
     """What the login knows of its account, text by text; never a secret."""
     options = models.JSONField(default=dict, blank=True)
     """What the file says of a login (``token-file``, ``region``) and adapter switches of this credential."""
+    variant = models.PositiveSmallIntegerField(default=0, editable=False)
+    """Tells entries of a file apart that have the same key, base URL and prefix, and another proxy, say."""
     cooldowns_cleared_at = models.DateTimeField(null=True, blank=True, editable=False)
     """Every process drops cooldowns of this credential that began before this moment."""
 
@@ -140,7 +142,8 @@ class Credential(CallRules, Owned):
         ordering = ["provider_id", "id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["provider", "fingerprint", "base_url", "prefix"], name="credential_once_per_provider"
+                fields=["provider", "fingerprint", "base_url", "prefix", "variant"],
+                name="credential_once_per_provider",
             ),
             models.CheckConstraint(condition=models.Q(weight__lte=1_000_000), name="credential_weight_bound"),
             models.CheckConstraint(condition=~models.Q(prefix__contains="/"), name="credential_prefix_plain"),

@@ -32,8 +32,8 @@ from routing.models import (
 
 _Row = TypeVar("_Row", bound=Owned)
 BATCH = 500
-Identity = tuple[int, str, str, str]
-"""Of a credential: provider id, fingerprint, base URL, prefix; as its unique constraint."""
+Identity = tuple[int, str, str, str, int]
+"""Of a credential: provider id, fingerprint, base URL, prefix, variant; as its unique constraint."""
 
 
 class Changes(msgspec.Struct, kw_only=True):
@@ -151,11 +151,12 @@ class Application:
             row, owned = providers[provider.origin_key]
             for credential in provider.credentials:
                 values = columns.credential_values(credential, provider, row, owned=owned)
-                identity = (row.pk, values["fingerprint"], values["base_url"], values["prefix"])
+                said = (values["fingerprint"], values["base_url"], values["prefix"])
+                identity = (row.pk, *said, credential.variant)
                 places[credential.origin_key] = identity
                 wanted[identity] = values
         existing = {
-            (row.provider_id, row.fingerprint, row.base_url, row.prefix): row
+            (row.provider_id, row.fingerprint, row.base_url, row.prefix, row.variant): row
             for row in Credential.objects.all()
         }
         held = self._reconcile(Credential, existing, wanted)

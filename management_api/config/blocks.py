@@ -31,12 +31,19 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     """Adapter switches that every entry has on."""
     websockets: bool = False
     needs_alias: bool = False
+    same: parts.Same = parts.same_in_all
+    """When an entry repeats an earlier one."""
 
 
 BLOCKS = (
     Block(name="claude-api-key", key="claude", adapter="claude", switches=("rebuild-mid-system-message",)),
-    Block(name="gemini-api-key", key="gemini", adapter="gemini"),
-    Block(name="interactions-api-key", key="gemini-interactions", adapter="gemini"),
+    Block(name="gemini-api-key", key="gemini", adapter="gemini", same=parts.same_on_the_wire),
+    Block(
+        name="interactions-api-key",
+        key="gemini-interactions",
+        adapter="gemini",
+        same=parts.same_on_the_wire,
+    ),
     Block(
         name="codex-api-key",
         key="codex",
@@ -53,7 +60,14 @@ BLOCKS = (
         always=("speaks-responses",),
         websockets=True,
     ),
-    Block(name="vertex-api-key", key="vertex", adapter="vertex", requires="api-key", needs_alias=True),
+    Block(
+        name="vertex-api-key",
+        key="vertex",
+        adapter="vertex",
+        requires="api-key",
+        needs_alias=True,
+        same=parts.same_secret,
+    ),
     *(Block(name=name, key=name, adapter=name) for name in DEDICATED_BLOCKS),
 )
 
@@ -102,7 +116,7 @@ def _vendor(fields: Fields, block: Block) -> ProviderConfig | None:
     if block.name == "gemini-api-key":
         entries += fields.mappings_or_names("generative-language-api-key", "api-key")  # before gemini-api-key
     credentials = [_credential(entry, block) for entry in entries]
-    kept = parts.without_repeats(fields, [credential for credential in credentials if credential is not None])
+    kept = parts.without_repeats(fields, [one for one in credentials if one is not None], block.same)
     if not kept:
         return None
     return ProviderConfig(
@@ -242,7 +256,7 @@ def _key_entries(fields: Fields) -> tuple[CredentialConfig, ...]:
     if not found:
         return (CredentialConfig(origin_key=fields.where, line=fields.line, weight=parts.weight(fields)),)
     fields.skip("weight")
-    return parts.without_repeats(fields, found)
+    return parts.without_repeats(fields, found, parts.same_in_all)
 
 
 def _models_endpoint(fields: Fields) -> str:

@@ -143,6 +143,7 @@ def credential_values(
         "limits": json_columns.plain(credential.limits),
         "model_features": _model_features(credential),
         "websockets": credential.websockets,
+        "variant": credential.variant,
         "options": _credential_options(credential),
         "origin_key": credential.origin_key,
     }

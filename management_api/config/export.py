@@ -266,6 +266,7 @@ class _Export:
             **({} if row.enabled else {"enabled": False}),
             **_said(said),
             **({} if row.weight == 1 else {"weight": row.weight}),
+            **({"variant": row.variant} if row.variant else {}),
             **{key: value for key, value in optional.items() if value is not None},
             **_rules_of(row.provider, row),
         }

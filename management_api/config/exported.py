@@ -44,6 +44,7 @@ def _credential(item: Fields) -> CredentialConfig:
         error_rules=parts.error_rules(item, "request_scoped_errors"),
         limits=parts.limits(item),
         websockets=item.flag("websockets"),
+        variant=item.integer("variant", 0, 32_767) or 0,
         options=options_of(item),
         model_features=model_features(item),
         models=aliases(item),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Hashable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -241,14 +242,45 @@ def limits_of(numbers: dict[str, int | None], waits: bool | None, max_wait_s: in
     return Limits(**said)
 
 
-def without_repeats(fields: Fields, credentials: list[CredentialConfig]) -> tuple[CredentialConfig, ...]:
-    """Each key with its base-url and prefix once; the first wins."""
-    kept: dict[tuple[str, str, str], CredentialConfig] = {}
+Same = Callable[[CredentialConfig], Hashable]
+"""What of two entries must be equal for the second to be a repetition."""
+
+
+def same_in_all(credential: CredentialConfig) -> Hashable:
+    """Everything that an entry says."""
+    return msgspec.json.encode(msgspec.structs.replace(credential, origin_key="", line=0, variant=0))
+
+
+def same_on_the_wire(credential: CredentialConfig) -> Hashable:
+    """Key, address, prefix, proxy and headers."""
+    return *credential.identity, credential.proxy_url, tuple(sorted(credential.headers.items()))
+
+
+def same_secret(credential: CredentialConfig) -> Hashable:
+    """The key and the address."""
+    return credential.secret_identity, credential.base_url
+
+
+def same_identity(credential: CredentialConfig) -> Hashable:
+    """The key, or the place of a login's tokens, with address and prefix."""
+    return credential.identity
+
+
+def without_repeats(
+    fields: Fields, credentials: list[CredentialConfig], same: Same = same_identity
+) -> tuple[CredentialConfig, ...]:
+    """Each entry once, as ``same`` sees it; the first wins. Others of the same key, address and prefix are
+    variants of it."""
+    kept: dict[Hashable, CredentialConfig] = {}
+    alike: dict[Hashable, int] = {}
     for credential in credentials:
-        first = kept.setdefault(credential.identity, credential)
-        if first is not credential:
-            message = f"has the api-key, base-url and prefix of {first.origin_key} and is left out"
+        first = kept.get(same(credential))
+        if first is not None:
+            message = f"repeats {first.origin_key} and is left out"
             fields.warn_at(credential.line, credential.origin_key, message)
+            continue
+        number = alike[credential.identity] = alike.get(credential.identity, -1) + 1
+        kept[same(credential)] = msgspec.structs.replace(credential, variant=number)
     return tuple(kept.values())
 
 

@@ -65,6 +65,8 @@ class CredentialConfig(msgspec.Struct, frozen=True, kw_only=True):
     error_rules: tuple[ErrorRule, ...] = ()
     limits: Limits = Limits()
     websockets: bool | None = None
+    variant: int = 0
+    """Counts up entries with the same ``identity``."""
     options: dict[str, Any] = {}
     """The adapter's switches for this credential, and what is said of a login; never a secret."""
     model_features: dict[str, Features] = {}
@@ -82,7 +84,7 @@ class CredentialConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """What makes two entries of one provider the same credential."""
+        """What makes two entries of one provider the same credential, but for their ``variant``."""
         return self.secret_identity, self.base_url, self.prefix
 
     @property

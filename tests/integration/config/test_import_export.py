@@ -69,6 +69,7 @@ claude-api-key:
     disable-cooling: false
     rebuild-mid-system-message: true
   - {api-key: sk-ant-secret-2, disabled: true, weight: 4}
+  - {api-key: sk-ant-secret-2, proxy-url: direct, models: [{name: claude-3-opus, alias: second}]}
 openai-compatibility:
   - name: Local One
     prefix: l
@@ -232,7 +233,7 @@ def test_models_of_a_named_provider_are_replaced_and_others_stay():
     take("openai-compatibility: [{name: Local One, base-url: 'http://127.0.0.1:8000/v1', models: [c]}]\n")
     local = Provider.objects.get(key="local-one")
     assert list(local.aliases.values_list("alias", flat=True)) == ["c"]
-    assert Provider.objects.get(key="claude").credentials.count() == 2
+    assert Provider.objects.get(key="claude").credentials.count() == 3
     assert ClientKey.objects.count() == 2
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+import yaml
 
 from providers.values import ErrorRule, Features, Limits, RuleAction, Thinking
 from tests.unit.management_api.config.reading import accepted, only, read, warned
@@ -79,6 +82,34 @@ def test_limits_and_error_rules_of_an_entry():
     ).credentials
     assert credential.limits == Limits(rpm=1, tpm=2, rpd=3, waits=True)
     assert credential.error_rules == (ErrorRule(status=400, action=RuleAction.STOP, texts=("x",)),)
+
+
+TWICE = "{api-key: k, base-url: 'http://x/v1', prefix: p, models: [{name: a, alias: a}]}"
+
+
+@pytest.mark.parametrize(
+    ("block", "change", "kept"),
+    [
+        ("claude-api-key", "", 1),
+        ("claude-api-key", "priority: 1", 2),
+        ("codex-api-key", "proxy-url: direct", 2),
+        ("xai-api-key", "models: [{name: b, alias: b}]", 2),
+        ("gemini-api-key", "priority: 1", 1),
+        ("gemini-api-key", "proxy-url: direct", 2),
+        ("interactions-api-key", "headers: {X-A: b}", 2),
+        ("vertex-api-key", "prefix: q", 1),
+        ("vertex-api-key", "base-url: 'http://y'", 2),
+        ("groq", "weight: 2", 2),
+    ],
+)
+def test_when_an_entry_repeats_another(block, change, kept):
+    said = {**yaml.safe_load(TWICE), **yaml.safe_load(f"{{{change}}}")}
+    config, problems = read(f"{block}:\n  - {TWICE}\n  - {json.dumps(said)}\n")
+    (provider,) = config.providers
+    assert len(provider.credentials) == kept
+    told = {(*credential.identity, credential.variant) for credential in provider.credentials}
+    assert len(told) == kept
+    assert len(problems) == 2 - kept
 
 
 def test_older_forms_of_lists_of_keys():

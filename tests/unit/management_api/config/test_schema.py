@@ -458,8 +458,7 @@ def test_entries_that_cannot_be_called_are_left_out_with_a_warning():
 
 def test_a_repeated_key_is_left_out_with_a_warning():
     assert warned("claude-api-key:\n  - api-key: a\n  - {api-key: a, prefix: p}\n  - api-key: a\n") == [
-        "config.yaml line 4, claude-api-key[2]: has the api-key, base-url and prefix of claude-api-key[0] "
-        "and is left out"
+        "config.yaml line 4, claude-api-key[2]: repeats claude-api-key[0] and is left out"
     ]
 
 
