@@ -106,7 +106,7 @@ class UpstreamClient:
         address = parsed(request.url)
         check_host(address.host)
         transport = self._pools.transport(proxy_url, address.scheme, address.host)
-        deadline = Deadline(self._timeouts.first_byte_s)
+        deadline = Deadline(self._timeouts.first_byte_s, self._timeouts.idle_s)
         try:
             with deadline:
                 answer = await self._send(transport, request, address.url, body, deadline)

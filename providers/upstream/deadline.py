@@ -19,12 +19,16 @@ class Deadline:
 
     __slots__ = ("_expired", "_handle", "_loop", "_task", "limit")
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, look_after_s: float) -> None:
+        """``look_after_s``: the shortest by which it will be extended. A timer that looks that soon
+        need not be moved by an extension."""
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[object] | None = None
         self._expired = False
-        self.limit = self._loop.time() + seconds
-        self._handle: asyncio.TimerHandle | None = self._loop.call_at(self.limit, self._fire)
+        now = self._loop.time()
+        self.limit = now + seconds
+        first_look = now + min(seconds, look_after_s)
+        self._handle: asyncio.TimerHandle | None = self._loop.call_at(first_look, self._fire)
 
     def extend(self, seconds: float) -> None:
         """Count ``seconds`` from now."""
