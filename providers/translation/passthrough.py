@@ -211,11 +211,35 @@ def split_events(events: bytes) -> list[bytes]:
 
 
 def payload_around(events: bytes, at: int) -> bytes:
-    """The JSON of the ``data:`` line in which offset ``at`` lies; b"" for a line of another kind."""
-    start = max(events.rfind(b"\n", 0, at), events.rfind(b"\r", 0, at)) + 1
+    """The JSON of the event in whose ``data:`` offset ``at`` lies; b"" for a line of another kind."""
+    start, end = data_around(events, at)
+    return payload_of(events[start:end])
+
+
+def data_around(events: bytes, at: int) -> tuple[int, int]:
+    """Where the ``data:`` lines of one event around offset ``at`` begin and end; nearly always it is one. An
+    empty span for a line of another kind."""
+    start, end = _line_start(events, at), line_end(events, at)
+    if not events.startswith(b"data:", start):
+        return start, start
+    while events.startswith(b"data:", following := end + (2 if events.startswith(b"\r\n", end) else 1)):
+        end = line_end(events, following)
+    while start:
+        before = _line_start(events, start - (2 if events.startswith(b"\r\n", max(start - 2, 0)) else 1))
+        if not events.startswith(b"data:", before):
+            break
+        start = before
+    return start, end
+
+
+def _line_start(events: bytes, at: int) -> int:
+    return max(events.rfind(b"\n", 0, at), events.rfind(b"\r", 0, at)) + 1
+
+
+def line_end(events: bytes, at: int) -> int:
+    """Where the line around offset ``at`` ends."""
     ends = [end for end in (events.find(b"\n", at), events.find(b"\r", at)) if end >= 0]
-    line = events[start : min(ends, default=len(events))]
-    return line[5:].strip() if line.startswith(b"data:") else b""
+    return min(ends, default=len(events))
 
 
 def payload_of(event: bytes) -> bytes:

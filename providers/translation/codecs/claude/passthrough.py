@@ -27,6 +27,7 @@ from providers.translation.passthrough import (
     ParsedBody,
     UrlParts,
     first_payload,
+    line_end,
     payload_around,
     raw_json,
     read_fields,
@@ -182,8 +183,7 @@ class Watch(EventWatch):
         at = events.find(b'"usage"')
         while at >= 0:
             self._count(payload_around(events, at))
-            line_end = events.find(b"\n", at)
-            at = events.find(b'"usage"', line_end) if line_end > 0 else -1
+            at = events.find(b'"usage"', line_end(events, at))
         if events.rfind(b"message_stop") >= 0 and _has_event(events, "message_stop"):
             self.is_complete = self.is_done = True
         elif events.rfind(b'"error"') >= 0 and _has_event(events, "error"):

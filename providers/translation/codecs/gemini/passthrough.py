@@ -31,6 +31,7 @@ from providers.translation.passthrough import (
     UrlParts,
     first_payload,
     is_set,
+    line_end,
     payload_around,
     payload_of,
     raw_json,
@@ -213,8 +214,7 @@ class Watch(EventWatch):
         at = events.find(COUNTS)
         while at >= 0:
             self._read(payload_around(events, at))
-            line_end = events.find(b"\n", at)
-            at = events.find(COUNTS, line_end) if line_end > 0 else -1
+            at = events.find(COUNTS, line_end(events, at))
         for mark in ENDINGS:
             # The last one says it all: a reason is repeated or comes last.
             at = events.rfind(mark)

@@ -26,7 +26,9 @@ from providers.translation.passthrough import (
     ParsedBody,
     Pending,
     UrlParts,
+    data_around,
     first_payload,
+    payload_of,
     raw_json,
     read_field,
     read_fields,
@@ -265,11 +267,9 @@ class Watch:
         at = max(events.rfind(b'"usage":{'), events.rfind(b'"usage": {'))
         if at < 0:
             return None
-        start = max(events.rfind(b"\n", 0, at), events.rfind(b"\r", 0, at)) + 1
-        ends = (events.find(b"\n", at), events.find(b"\r", at), len(events))
-        end = min(found for found in ends if found > 0)
+        start, end = data_around(events, at)
         try:
-            usage = _usage(_ANSWER.decode(events[start:end].partition(b":")[2]).usage)
+            usage = _usage(_ANSWER.decode(payload_of(events[start:end])).usage)
         except BAD_JSON:
             return None  # text that looks like the member, or a broken event: passed on as it is
         if usage is None:
@@ -318,9 +318,9 @@ def _names_finish(events: bytes, form: bytes) -> bool:
 
 
 def _without_usage_event(events: bytes, start: int, end: int) -> bytes:
-    """``events`` without the event around the line ``start``:``end``, when that is the usage chunk."""
+    """``events`` without the event around the lines ``start``:``end``, when that is the usage chunk."""
     try:
-        if not _is_usage_only(FIELDS.decode(events[start:end].partition(b":")[2])):
+        if not _is_usage_only(FIELDS.decode(payload_of(events[start:end]))):
             return events
     except BAD_JSON:
         return events

@@ -125,6 +125,43 @@ def test_a_body_that_ends_anywhere_but_at_the_end_of_the_answer_is_an_error(form
             check_error(format_, out + watch.failure(CUT))
 
 
+def in_lines(stream: bytes) -> bytes:
+    """The same events with their JSON over several ``data:`` lines."""
+    out = []
+    for block in stream.decode().split("\n\n"):
+        name, _, text = block.rpartition("data: ")
+        if text and text != "[DONE]":
+            lines = json.dumps(json.loads(text), ensure_ascii=False, indent=1).split("\n")
+            text = "\n".join(line if not n else f"data: {line}" for n, line in enumerate(lines))
+        out.append(f"{name}data: {text}" if text else "")
+    return "\n\n".join(out).encode()
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r"], ids=["LF", "CRLF", "CR"])
+@pytest.mark.parametrize("format_", list(BODIES))
+def test_events_of_several_lines_pass_and_are_read(format_, ending, size):
+    stream = in_lines(stream_of(format_, escaped=False)).replace(b"\n", ending)
+    watch = watch_of(format_, edits=False)
+    out = b"".join(watch.feed(stream[at : at + size]) for at in range(0, len(stream), size)) + watch.flush()
+    assert out == stream
+    assert (watch.is_complete, watch.has_failed) == (True, False)
+    assert format_ is not CLAUDE or (watch.usage.input_total, watch.usage.output_total) == (1, 7)
+
+
+def test_a_usage_chunk_of_several_lines_is_taken_out():
+    passthrough = PASSTHROUGHS[OPENAI]
+    used = {
+        **chunk({}),
+        "choices": [],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+    }
+    stream = in_lines(events(*CHUNKS, used) + DONE)
+    watch = passthrough.watch(passthrough.parse(b'{"model":"m","stream":true,"messages":[]}'), None)
+    assert watch.feed(stream) + watch.flush() == in_lines(events(*CHUNKS) + DONE)
+    assert watch.usage is not None
+
+
 @pytest.mark.parametrize("format_", list(BODIES))
 def test_every_cut_is_an_error_to_the_decoder(format_):
     stream = stream_of(format_, escaped=False)
