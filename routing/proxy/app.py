@@ -134,13 +134,13 @@ class ProxyApplication:
                 scope, receive, send, lambda heard, told: kind(self._gateway, scope, heard, told, found)
             )
             return
-        if endpoint is None and (is_relayed(path) or is_interaction(path)):
+        headers = client_headers(scope)
+        if endpoint is None and (is_interaction(path) or (is_relayed(path) and not _is_anthropics(headers))):
             relay = Interactions if is_interaction(path) else Relay
             await self._counted(
                 scope, receive, send, lambda heard, told: relay(self._gateway, scope, heard, told, path)
             )
             return
-        headers = client_headers(scope)
         dialect = endpoint.dialect if endpoint is not None else dialect_of(path, headers)
         send = identified(send, request_id(headers, os.urandom(16).hex()), dialect)
         try:
@@ -232,6 +232,11 @@ class ProxyApplication:
 
 def _is_listing(path: str) -> bool:
     return path in ("/v1/models", "/v1beta/models") or path.startswith(("/v1/models/", "/v1beta/models/"))
+
+
+def _is_anthropics(headers: dict[str, str]) -> bool:
+    """Anthropic's SDK has files and batches of its own form: what it uploads is not another vendor's."""
+    return "anthropic-version" in headers
 
 
 def _query(scope: Scope) -> str:

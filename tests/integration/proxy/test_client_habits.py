@@ -128,6 +128,14 @@ async def test_claude_codes_probes_and_events_are_taken(proxy, path):
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/messages/batches", "/v1/embeddings"])
+async def test_what_anthropics_sdk_uploads_goes_to_no_other_vendor(proxy, offered, path):
+    headers = {"x-api-key": KEY, "anthropic-version": "2023-06-01"}
+    answer = await proxy.http.post(proxy.url + path, files={"file": ("a.txt", b"secret")}, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["type"]) == (404, "not_found_error")
+    assert offered.calls == []
+
+
 PRIVATE = {
     "x-openwebui-user-id": "u-1",
     "x-openwebui-user-email": "ann@example.org",
