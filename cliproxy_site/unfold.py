@@ -23,6 +23,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_URL": None,  # there is no other site to go back to
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda request: static("cliproxy_site/admin.css")],
+    "SCRIPTS": [lambda request: static("cliproxy_site/icons.js")],
     "LOGIN": {"redirect_after": reverse_lazy("admin:index")},
     "DASHBOARD_CALLBACK": "cliproxy_site.dashboard.dashboard",
     "COLORS": {

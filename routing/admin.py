@@ -352,6 +352,7 @@ class GatewaySettingsAdmin(OwnedAdmin[GatewaySettings]):
     """One page and no list: there is one row, made when it is first looked at."""
 
     form = GatewaySettingsForm
+    change_form_show_cancel_button = False  # there is no list to go back to
     readonly_fields = ("management", "owned_by")
     fieldsets = (
         (
