@@ -46,6 +46,7 @@ from routing.proxy.delivery import (
 
 STREAM = "text/event-stream"
 SSE_BEGINNINGS = (b"data:", b"event:", b":")
+EMPTY = (b"", b"{}")
 ESTIMATE = (b"x-cliproxy-estimate", b"true")
 """On a whole answer whose token numbers are the gateway's own guess."""
 UNTOLD = 502
@@ -221,7 +222,7 @@ class Attempt:
 
     async def _whole(self, response: UpstreamResponse) -> WholeAnswer:
         body = await response.read()
-        if not body.strip():
+        if body.strip() in EMPTY:
             raise UpstreamProtocolError("the upstream sent an empty answer")
         body = self._adapter.unwrapped(body)
         if self._passes:

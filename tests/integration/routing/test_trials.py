@@ -635,9 +635,7 @@ async def test_the_body_of_a_refusal_is_not_waited_for_for_ever(monkeypatch):
     assert await read_answer.refusal_body(chunks()) == b"so "
 
 
-@pytest.mark.parametrize(
-    "answer", [Says(200, b"{}"), Says(200, b'{"id": "c", "object": "chat.completion"}'), Says(302), Says(204)]
-)
+@pytest.mark.parametrize("answer", [Says(200, b"{}"), Says(200, b" "), Says(302), Says(204)])
 async def test_what_is_no_answer_leads_to_the_next(answer):
     rig = rig_of("AB")
     rig.script("A", answer)

@@ -145,10 +145,7 @@ def read_answer(body: bytes) -> tuple[Usage | None, bool]:
         answer = _ANSWER.decode(body)
     except BAD_JSON as error:
         raise UpstreamProtocolError("the upstream's answer is not the JSON of a message") from error
-    is_error = answer.type == "error" or bool(answer.error)
-    if not is_error and b'"content"' not in body:
-        raise UpstreamProtocolError("the upstream's answer has no content")
-    return decode_usage(answer.usage), is_error
+    return decode_usage(answer.usage), answer.type == "error" or bool(answer.error)
 
 
 def with_model(body: bytes, model: str) -> bytes:

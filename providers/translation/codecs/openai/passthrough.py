@@ -143,14 +143,12 @@ def _asking(options: msgspec.Raw | None) -> msgspec.Raw:
 def read_answer(body: bytes) -> tuple[Usage | None, bool]:
     """(usage, whether the body is an error) of a whole answer.
 
-    Raises UpstreamProtocolError when it is not JSON, no object, or one without choices.
+    Raises UpstreamProtocolError when it is not JSON or no object.
     """
     try:
         answer = _ANSWER.decode(body)
     except BAD_JSON as error:
         raise UpstreamProtocolError("the upstream's answer is not the JSON of a chat completion") from error
-    if not answer.error and b'"choices"' not in body:
-        raise UpstreamProtocolError("the upstream's answer has no choices")
     return _usage(answer.usage), bool(answer.error)
 
 

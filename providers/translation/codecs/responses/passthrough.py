@@ -128,8 +128,6 @@ def read_answer(body: bytes) -> tuple[Usage | None, bool]:
         answer = _ANSWER.decode(body)
     except BAD_JSON as error:
         raise UpstreamProtocolError("the upstream's answer is not the JSON of a response") from error
-    if not answer.error and answer.status is None and b'"output"' not in body:
-        raise UpstreamProtocolError("the upstream's answer has no output")
     # A response with status ``failed`` is an answer: the official SDKs read its ``error``.
     return decode_usage(answer.usage), bool(answer.error) and answer.status is None
 
