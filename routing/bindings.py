@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from typing import TypeVar
 
@@ -43,6 +43,7 @@ class DatabaseBindings:
         self._cache: OrderedDict[Key, Binding] = OrderedDict()
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="bindings")
         self._pending: list[Binding] = []
+        self._writes: list[Future[None]] = []
         self._timer: asyncio.TimerHandle | None = None
 
     async def find(self, client_key_id: int, kind: str, object_id: str) -> Binding | None:
@@ -69,6 +70,10 @@ class DatabaseBindings:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_AFTER_S, self._flush)
 
     async def belongs_to_another(self, client_key_id: int, kind: str, object_id: str) -> bool:
+        """Looks behind what still waits to be written: an id may be tried the moment it is known."""
+        self._flush()
+        writes = [asyncio.wrap_future(write) for write in self._writes]
+        await asyncio.gather(*writes, return_exceptions=True)
         return await self._in_thread(lambda: _is_of_another((client_key_id, kind, object_id)))
 
     async def forget(self, binding: Binding) -> None:
@@ -93,8 +98,9 @@ class DatabaseBindings:
             self._timer.cancel()
             self._timer = None
         pending, self._pending = self._pending, []
+        self._writes = [write for write in self._writes if not write.done()]
         if pending:
-            self._executor.submit(_with_connection, lambda: _write_all(pending))
+            self._writes.append(self._executor.submit(_with_connection, lambda: _write_all(pending)))
 
     def _remember(self, binding: Binding) -> None:
         self._cache[_key(binding)] = binding

@@ -48,6 +48,13 @@ def hold(ids, object_id, key=0, credential=0, kind="file"):
     )
 
 
+async def test_an_object_is_known_to_be_another_s_before_its_hold_is_durable(store, ids):
+    store.keep_soon(hold(ids, "resp-1", kind="response"))
+    assert await store.belongs_to_another(ids[0][1], "response", "resp-1")
+    assert not await store.belongs_to_another(ids[0][0], "response", "resp-1")
+    assert not await store.belongs_to_another(ids[0][1], "file", "resp-1")
+
+
 async def test_a_hold_is_found_by_its_own_client_key_only(store, ids):
     made = hold(ids, "file-1")
     await store.keep(made)
