@@ -243,9 +243,10 @@ def line_end(events: bytes, at: int) -> int:
 
 
 def payload_of(event: bytes) -> bytes:
-    """The JSON of one whole event; several ``data:`` lines are joined."""
+    """The JSON of one whole event. Several ``data:`` lines are joined by a space: to JSON that is what a line
+    end is, and the one line can be framed again."""
     lines = [line[5:].strip() for line in event.splitlines() if line.startswith(b"data:")]
-    return b"\n".join(lines)
+    return b" ".join(lines)
 
 
 class Pending:

@@ -11,7 +11,7 @@ import re
 
 import msgspec
 
-from providers.translation.passthrough import BAD_JSON, FIELDS, raw_json, split_events
+from providers.translation.passthrough import BAD_JSON, FIELDS, payload_of, raw_json, split_events
 
 _MEMBER = rb'"(?!model")[^"\\{[]*"\s*:\s*(?:"[^"\\]*"|[\w.+-]+)\s*,\s*'
 _HEAD = re.compile(rb'data: ?\{(?:%b)*"model"\s*:\s*"[^"\\]*"' % _MEMBER)
@@ -48,7 +48,8 @@ class ModelEdit:
         return self._decoded(event)
 
     def _decoded(self, event: bytes) -> bytes:
-        head, found, payload = event.partition(b"data:")
+        head, found, _ = event.partition(b"data:")
+        payload = payload_of(event)
         if not found or b'"model"' not in payload:
             return event
         try:

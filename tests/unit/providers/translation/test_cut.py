@@ -149,6 +149,21 @@ def test_events_of_several_lines_pass_and_are_read(format_, ending, size):
     assert format_ is not CLAUDE or (watch.usage.input_total, watch.usage.output_total) == (1, 7)
 
 
+@pytest.mark.parametrize("format_", list(BODIES))
+def test_events_of_several_lines_are_edited(format_):
+    passthrough = PASSTHROUGHS[format_]
+    url = UrlParts(model="m", stream=True) if format_ is GEMINI else None
+    watch = passthrough.watch(passthrough.parse(BODIES[format_], url), "alias")
+    stream = in_lines(stream_of(format_, escaped=False)).replace(b'"responseId": "r"', b'"modelVersion": "m"')
+    reader = SseReader()
+    told = [json.loads(one.data) for one in reader.feed(watch.feed(stream)) if one.data != "[DONE]"]
+    places = {OPENAI: ("model",), RESPONSES: ("response", "model"), CLAUDE: ("message", "model")}
+    value = told[0]
+    for name in places.get(format_, ("modelVersion",)):
+        value = value[name]
+    assert value == "alias"
+
+
 def test_a_usage_chunk_of_several_lines_is_taken_out():
     passthrough = PASSTHROUGHS[OPENAI]
     used = {
