@@ -104,6 +104,16 @@ def run_target(target: Target, folder: Path, upstream_port: int, options: argpar
     return results
 
 
+def installed(target: Target) -> bool:
+    """Whether ``target`` is there to be measured; where no registry is at hand, the others still are."""
+    try:
+        target.install()
+    except (OSError, subprocess.CalledProcessError) as error:
+        say(f"{target.name} cannot be installed and is left out: {error}")
+        return False
+    return True
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     names = [target.name for target in TARGETS]
@@ -124,8 +134,7 @@ def main() -> None:
     raise_open_files()
     BENCH_DIR.mkdir(exist_ok=True)
     chosen = [target for target in TARGETS if not options.only or target.name in options.only]
-    for target in chosen:
-        target.install()
+    chosen = [target for target in chosen if installed(target)]
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="cliproxy-bench-") as name:
         folder = Path(name)

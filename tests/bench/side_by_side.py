@@ -20,7 +20,7 @@ from tests.bench.report import Result
 from tests.bench.targets import Target, request_headers
 
 ROUND_S = 1.0
-ROUNDS = {1: 3, 32: 10, 256: 3}
+ROUNDS = {1: 2, 32: 8, 256: 2}
 """By connections; the bar is set at 32."""
 
 
