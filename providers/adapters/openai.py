@@ -22,6 +22,7 @@ def _reasoning(
         thinking_levels=levels,
         thinking_zero=can_stop,
         accepts_sampling=False,
+        accepts_stop=False,
         max_output_tokens=max_output_tokens,
         cache_breakpoints=breakpoints,
     )

@@ -41,6 +41,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """openai: accepts ``stream_options.include_usage``."""
     accepts_sampling: bool = True
     accepts_temperature_with_top_p: bool = True
+    accepts_stop: bool = True
+    """openai: takes stop strings; its reasoning models refuse them."""
     mid_system: bool = False
     """claude: accepts ``role: system`` inside messages."""
     thinking: str = "unknown"

@@ -8,6 +8,7 @@ Absent is None, which is not the same as 0 or "".
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -19,6 +20,15 @@ Json: TypeAlias = Any
 """A decoded JSON value: dict, list, str, int, float, bool or None."""
 
 Ext: TypeAlias = dict[Format, dict[str, Json]]
+
+
+def names_in(fields: dict[str, Json]) -> Iterator[str]:
+    """What to call raw fields that are lost: of an object of settings (``generationConfig``) those inside."""
+    for name, value in fields.items():
+        if name.endswith("Config") and isinstance(value, dict):
+            yield from (f"{name}.{inner}" for inner in value)
+        else:
+            yield name
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ from providers.translation.model import (
     ToolCall,
     ToolResult,
     Unknown,
+    names_in,
 )
 from providers.translation.names import NameMap
 from providers.values import Format
@@ -53,7 +54,7 @@ class Encoding:
         """Report the extension fields of other formats on ``node``."""
         for format_, extra in node.ext.items():
             if format_ is not Format.CLAUDE:
-                for key in extra:
+                for key in names_in(extra):
                     if key == _BREAKPOINT and getattr(node, "cache", None) is not None:
                         continue  # it is the mark, which Anthropic has as well
                     self.drop(f"{where}.{key}" if where else key)

@@ -43,6 +43,7 @@ from providers.translation.model import (
     Request,
     Sampling,
     ToolCall,
+    names_in,
 )
 from providers.translation.results import one_per_call
 from providers.values import Format
@@ -262,7 +263,7 @@ def foreign_fields(request: Request, target: Format) -> list[str]:
         key
         for issuer, raw in request.ext.items()
         if issuer is not target
-        for key in raw
+        for key in names_in(raw)
         if issuer is not SIBLING[target] or key not in own
     ]
 
@@ -324,7 +325,9 @@ def _put_sampling(
     body.update({key: value for key, value in values.items() if key not in refused})
     if sampling.top_k is not None:
         dropped.append("top_k")
-    if sampling.stop:
+    if sampling.stop and not capabilities.accepts_stop:
+        dropped.append("stop")
+    elif sampling.stop:
         body["stop"] = list(sampling.stop[:MAX_STOPS])
         if len(sampling.stop) > MAX_STOPS:
             dropped.append(f"stop[{MAX_STOPS}:]")

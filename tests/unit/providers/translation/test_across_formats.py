@@ -365,3 +365,11 @@ def test_openais_cache_marks_become_anthropics(source):
     assert encoded.body["system"] == [{"type": "text", "text": "s", **mark}]
     assert encoded.body["messages"][0]["content"] == [{"type": "text", "text": "a", **mark}]
     assert encoded.dropped == ()
+
+
+@pytest.mark.parametrize("target", [OPENAI, RESPONSES, CLAUDE])
+def test_settings_that_only_google_knows_are_named_one_by_one(target):
+    config = {"temperature": 0.5, "mediaResolution": "MEDIA_RESOLUTION_LOW", "audioTimestamp": True}
+    encoded = translated(GEMINI, target, generationConfig=config)
+    assert encoded.body["temperature"] == 0.5
+    assert set(encoded.dropped) == {"generationConfig.mediaResolution", "generationConfig.audioTimestamp"}

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from providers.adapters.registry import adapter_for
 from providers.translation.codec import Capabilities, MalformedRequest, Untranslatable
 from providers.translation.codecs.openai.codec import CODEC
 from providers.translation.model import (
@@ -518,3 +519,11 @@ def test_the_old_form_of_functions_is_no_field_that_could_be_lost():
     for target in (Format.CLAUDE, Format.GEMINI, Format.RESPONSES):
         dropped = CODECS[target].encode_request(request, "up", Capabilities()).dropped
         assert not any("legacy" in name for name in dropped)
+
+
+@pytest.mark.parametrize("model", ["o3", "gpt-5-mini", "gpt-5.2"])
+def test_reasoning_models_are_not_sent_stop_strings_which_they_refuse(model):
+    request = Request(model="m", turns=(), sampling=Sampling(stop=("END",)))
+    encoded = CODEC.encode_request(request, model, adapter_for("openai").capabilities(model))
+    assert "stop" not in encoded.body
+    assert encoded.dropped == ("stop",)
