@@ -16,10 +16,12 @@ from datetime import UTC, datetime
 SECRET_SHAPES = re.compile(
     r"(sk-[A-Za-z0-9_\-]{6,}|gsk_[A-Za-z0-9]{6,}|AIza[A-Za-z0-9_\-]{10,}|cpx-[A-Za-z0-9_\-]{8,}"
     r"|(?i:bearer)\s+[A-Za-z0-9._~+/\-]{8,}=*|(?<=://)[^/\s:@]+:[^/\s@]+(?=@))"
+    r"|(?P<in_query>(?:(?<=[?&]key=)|(?<=[?&]token=)|(?<=[?&]auth_token=))[^&\s\"']+)"
 )
+"""The last are keys of clients in an address, of any form: servers like to log addresses."""
 
 
-SECRET_MARKS = ("sk-", "gsk_", "aiza", "cpx-", "bearer", "@")
+SECRET_MARKS = ("sk-", "gsk_", "aiza", "cpx-", "bearer", "@", "?key=", "&key=", "token=")
 """A text without any of these holds no secret of a known shape: far cheaper to see than to search for."""
 
 # What no line shows need not be looked up for each ("Optimization" in the logging documentation).
@@ -27,12 +29,16 @@ logging.logThreads = logging.logMultiprocessing = logging.logProcesses = False
 logging._srcfile = None
 
 
+def _mask(found: re.Match[str]) -> str:
+    return "…" if found["in_query"] else found.group()[:4] + "…"
+
+
 def masked(text: str) -> str:
     """``text`` with everything that looks like a secret replaced by its first four characters."""
     lowered = text.lower()
     for mark in SECRET_MARKS:  # a loop, as any() over a generator takes three times as long
         if mark in lowered:
-            return SECRET_SHAPES.sub(lambda found: found.group()[:4] + "…", text)
+            return SECRET_SHAPES.sub(_mask, text)
     return text
 
 

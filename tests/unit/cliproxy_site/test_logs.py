@@ -54,6 +54,14 @@ def test_a_value_cannot_break_its_line(value, shown):
     assert "\n" not in text
 
 
+@pytest.mark.parametrize("name", ["key", "auth_token", "token"])
+@pytest.mark.parametrize("before", ["?", "?model=m&"])
+def test_a_key_in_an_address_is_not_shown_at_all(name, before):
+    shown = masked(f'"WebSocket /v1/realtime{before}{name}=team-a&x=1" [accepted]')
+    assert shown == f'"WebSocket /v1/realtime{before}{name}=…&x=1" [accepted]'
+    assert masked("exchange id=1 key=7 tokens=3") == "exchange id=1 key=7 tokens=3"
+
+
 @pytest.mark.parametrize(
     "secret",
     [
