@@ -21,13 +21,17 @@ def decode(raw: Json, length: int) -> tuple[dict[str, Json], ...]:
         found.append(
             {
                 "url": url,
-                "title": citation.get("title"),
+                "title": _text(citation.get("title")),
                 "start": 0,
                 "end": length,
-                "text": citation.get("cited_text"),
+                "text": _text(citation.get("cited_text")),
             }
         )
     return tuple(found)
+
+
+def _text(value: Json) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def encode(citation: dict[str, Json]) -> dict[str, Json] | None:

@@ -143,7 +143,8 @@ def cache_mark(source: dict[str, Json], path: str) -> CacheMark | None:
     if mark is not None:
         ttl = mark.get("ttl")
         return CacheMark(ttl=ttl if isinstance(ttl, str) else None)
-    if optional_object(source, "prompt_cache_breakpoint", path) is not None:
+    if (own := optional_object(source, "prompt_cache_breakpoint", path)) is not None:
+        optional_choice(own, "mode", ("explicit",), f"{path}prompt_cache_breakpoint.")
         return CacheMark()
     return None
 

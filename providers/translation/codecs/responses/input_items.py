@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
+from providers.translation.codecs.openai import inline
 from providers.translation.codecs.openai.fields import (
     as_list,
     as_object,
@@ -109,8 +110,9 @@ class InputReader:
             case "reasoning":
                 self._reasoning(item, path)
             case "image_generation_call" if item.get("result"):
-                data = as_string(item["result"], f"{path}.result")
-                self._assistant(Media(kind="image", mime=sniff_mime(data) or "image/png", data=data))
+                mime, data = inline.of_text(as_string(item["result"], f"{path}.result"), f"{path}.result")
+                mime = mime or sniff_mime(data) or "image/png"
+                self._assistant(Media(kind="image", mime=mime, data=data))
             case "additional_tools":
                 self.tools.extend(decode_tools(item.get("tools"), f"{path}.tools"))
             case _:

@@ -114,6 +114,11 @@ def test_a_safety_identifier_is_sent_back_as_one():
     assert (body["safety_identifier"], body["user"]) == ("s", "u")
 
 
+def marked_by(mark):
+    part = {"type": "input_text", "text": "x", "prompt_cache_breakpoint": mark}
+    return {"role": "user", "content": [part]}
+
+
 # --- decoding: faults ------------------------------------------------------------------------
 
 
@@ -142,6 +147,8 @@ def test_a_safety_identifier_is_sent_back_as_one():
         ({"input": [{"type": "function_call", "call_id": "c"}]}, "input[0].name"),
         ({"input": [{"type": "function_call_output", "output": "x"}]}, "input[0].call_id"),
         ({"input": [{"type": "reasoning", "encrypted_content": 3}]}, "input[0].encrypted_content"),
+        ({"input": [{"type": "image_generation_call", "id": "ig", "result": "!!!"}]}, "input[0].result"),
+        ({"input": [marked_by({"mode": "auto"})]}, "input[0].content[0].prompt_cache_breakpoint.mode"),
         ({"instructions": 3}, "instructions"),
         ({"tools": {}}, "tools"),
         ({"tools": [{"type": "function"}]}, "tools[0].name"),
