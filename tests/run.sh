@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.."
 unset DJANGO_SETTINGS_MODULE CLIPROXY_CONFIG DATABASE_URL REDIS_URL
 # A developer's own keys must not create providers in a test.
 for name in $(compgen -e | grep -E '_API_KEY$' || true); do unset "$name"; done
+# Half of the time is waiting for processes to start and stop: one worker more than there are cores.
+workers=$(($(nproc) + 1))
 data=$(mktemp -d)
 trap 'rm -rf "$data"' EXIT
 export CLIPROXY_DATA_DIR=$data
@@ -15,9 +17,9 @@ if [ -n "${CLIPROXY_TEST_POSTGRES_URL:-}" ]; then
   echo "== the tests that touch a database, on PostgreSQL"
   # The rest touches no database (once, with everything, is enough) or serves from one of its own.
   DATABASE_URL=$CLIPROXY_TEST_POSTGRES_URL pytest tests/integration -m "django_db and not browser" \
-    -n 2 --dist loadfile -q "$@" || { code=$?; [ "$code" -eq 5 ] || exit "$code"; }
+    -n "$workers" --dist loadfile -q "$@" || { code=$?; [ "$code" -eq 5 ] || exit "$code"; }
   DATABASE_URL=$CLIPROXY_TEST_POSTGRES_URL pytest tests/integration/serve/test_kill.py \
-    tests/integration/serve/test_first_run.py -n 2 -q "$@" || { code=$?; [ "$code" -eq 5 ] || exit "$code"; }
+    tests/integration/serve/test_first_run.py -n "$workers" -q "$@" || { code=$?; [ "$code" -eq 5 ] || exit "$code"; }
   echo "== everything, on SQLite"
 fi
-exec pytest -n 2 --dist loadfile "$@"
+exec pytest -n "$workers" --dist loadfile "$@"

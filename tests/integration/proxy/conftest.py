@@ -68,7 +68,7 @@ class Proxy:
         )
         self._server: LoopbackServer | None = None
         self.url = ""
-        self.http = httpx.AsyncClient()
+        self.http = httpx.AsyncClient(timeout=30)  # on a busy machine a vocabulary takes seconds to load
 
     def offer(
         self,
