@@ -12,6 +12,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import httpx
+
 from oauth.flows.base import (
     Answer,
     Callback,
@@ -28,10 +30,10 @@ from oauth.flows.base import (
 )
 from oauth.flows.errors import LoginExpired, NetworkTrouble, OAuthError
 from oauth.redaction import Secrets
-from providers.adapters.base import UpstreamRequest
 from providers.adapters.headers import USER_AGENT
 from providers.errors import UpstreamError
 from providers.upstream.client import UpstreamClient
+from providers.upstream.httpx_transport import UpstreamTransport
 from providers.upstream.timeouts import Timeouts
 
 T = TypeVar("T")
@@ -87,8 +89,7 @@ class Driver:
         sleep: Sleep = asyncio.sleep,
         call_timeout_s: float = CALL_TIMEOUT_S,
     ) -> None:
-        self._client = client
-        self._proxy_url = proxy_url
+        self._transport = UpstreamTransport(client, proxy_url)
         self._clock = clock
         self._sleep = sleep
         self._call_timeout_s = call_timeout_s
@@ -150,21 +151,34 @@ class Driver:
     async def _call(self, step: HttpCall) -> HttpAnswer:
         headers = {"user-agent": USER_AGENT, "accept-encoding": "identity"}
         headers |= {name.lower(): value for name, value in step.headers}
-        request = UpstreamRequest(
-            method=step.method, url=step.url, headers=tuple(headers.items()), body=step.body
-        )
+        try:
+            request = httpx.Request(step.method, step.url, headers=headers, content=step.body)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise NetworkTrouble("the call has an address or a header that cannot be sent") from error
         try:
             async with asyncio.timeout(self._call_timeout_s):
-                response = await self._client.open(request, proxy_url=self._proxy_url)
+                response = await self._transport.handle_async_request(request)
                 try:
-                    body = await response.read(ANSWER_LIMIT)
+                    body = await _read(response)
                 finally:
-                    await response.close()
+                    await response.aclose()
         except TimeoutError as error:
             raise NetworkTrouble(f"no answer within {self._call_timeout_s:g} s") from error
         except UpstreamError as error:
             raise NetworkTrouble(error.message) from error
-        return HttpAnswer(status=response.status, headers=response.headers, body=body, at=self._clock())
+        received = dict(response.headers.multi_items())
+        return HttpAnswer(status=response.status_code, headers=received, body=body, at=self._clock())
+
+
+async def _read(response: httpx.Response) -> bytes:
+    """The body as it was sent. Raises NetworkTrouble past ANSWER_LIMIT bytes."""
+    pieces, size = [], 0
+    async for piece in response.aiter_raw():
+        pieces.append(piece)
+        size += len(piece)
+        if size > ANSWER_LIMIT:
+            raise NetworkTrouble(f"the vendor sent more than {ANSWER_LIMIT} bytes")
+    return b"".join(pieces)
 
 
 def own_client() -> UpstreamClient:
