@@ -5,6 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 unset DJANGO_SETTINGS_MODULE CLIPROXY_CONFIG DATABASE_URL REDIS_URL
+# Compiled once, not by every worker and every gateway that a test starts (a third of what a start costs).
+unset PYTHONDONTWRITEBYTECODE
 # A developer's own keys must not create providers in a test.
 for name in $(compgen -e | grep -E '_API_KEY$' || true); do unset "$name"; done
 # Half of the time is waiting for processes to start and stop: one worker more than there are cores.
