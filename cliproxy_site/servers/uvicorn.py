@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import uvicorn
 
 from cliproxy_site.servers.drain import StopSignals, run_stop_hook
+from cliproxy_site.servers.one_write import OneWriteProtocol
 from cliproxy_site.servers.options import Announce, Application, Hook, ServerOptions
 from cliproxy_site.servers.reactor import new_event_loop
 from cliproxy_site.servers.sockets import BACKLOG, address_of
@@ -50,7 +51,7 @@ def serve_uvicorn(
     """Serve on ``listener`` until stopped by a signal. Raises what ``on_start`` raises."""
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=OneWriteProtocol,
         lifespan="off",
         log_config=None,
         access_log=False,
