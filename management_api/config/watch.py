@@ -2,7 +2,7 @@
 
 What is watched are folders: an editor replaces the file, and Kubernetes swaps a symbolic link on the way
 to it. Every folder in which such a swap can happen is watched, and the content decides whether anything
-is new. Some network file systems report nothing, so the file is also looked at every second.
+is new. Some network file systems report nothing, so the file is also looked at twice a second.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ QUIET_MS = 100
 """A change counts once nothing more has happened for so long: editors write in several steps."""
 BUSY_MS = 300
 """In a folder that is never quiet, the file is looked at this often: a change is in force within a second."""
-LOOK_INTERVAL_S = 1.0
+LOOK_INTERVAL_S = 0.5
 """The file is read this often in any case, so that neither a file system that reports nothing nor a change
 made before the watch began is missed for long. Reading and hashing a usual file takes well under 1 ms."""
 LINK_LIMIT = 40
@@ -98,7 +98,7 @@ class ConfigWatcher:
                     if places != await asyncio.to_thread(places_of, self._path):
                         break
             except OSError as error:  # a folder vanished meanwhile, or inotify's limits are reached
-                self._warn_once(f"{self._path.name} is only looked at every second: {error}")
+                self._warn_once(f"{self._path.name} is only looked at twice a second: {error}")
                 await asyncio.sleep(LOOK_INTERVAL_S)
 
     def look(self) -> None:
