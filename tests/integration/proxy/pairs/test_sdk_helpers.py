@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from providers.values import Format
 from tests.integration.proxy.conftest import KEY
-from tests.integration.proxy.pairs.spoken import CALLS, HELLO, STREAM, WHOLE, Said
+from tests.integration.proxy.pairs.spoken import CALLS, HELLO, STREAM, WHOLE, Said, refusal
 from tests.integration.proxy.upstream_double import answers, streams
 
 pytestmark = pytest.mark.timeout(60)
@@ -247,25 +247,52 @@ async def test_synchronous_clients_see_the_same(proxy, spoken, offered, upstream
 # --- retries -------------------------------------------------------------------------------------
 
 
-async def test_a_429_is_tried_again_when_its_time_has_come(proxy, offered, upstream):
+async def _by_chat(url):
+    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=1) as sdk:
+        made = await sdk.chat.completions.create(model="m", messages=ASKED)
+    return made.choices[0].message.content
+
+
+async def _by_responses(url):
+    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=1) as sdk:
+        return (await sdk.responses.create(model="m", input="Weather?")).output_text
+
+
+async def _by_messages(url):
+    async with anthropic.AsyncAnthropic(base_url=url, api_key=KEY, max_retries=1) as sdk:
+        return (await sdk.messages.create(**LIMITS, messages=ASKED)).content[0].text
+
+
+async def _by_gemini(url):
+    """This SDK waits by its own clock, so it is told how long."""
+    again = genai_types.HttpRetryOptions(attempts=2, initial_delay=1.2, jitter=0)
+    options = genai_types.HttpOptions(base_url=url, timeout=10_000, retry_options=again)
+    sdk = genai.Client(api_key=KEY, vertexai=False, http_options=options)
+    made = await sdk.aio.models.generate_content(model="m", contents="Weather?")
+    await sdk.aio.aclose()
+    return made.text
+
+
+@pytest.mark.parametrize(
+    ("ask", "upstreams_format"),
+    [
+        (_by_chat, Format.OPENAI),
+        (_by_chat, Format.CLAUDE),
+        (_by_responses, Format.GEMINI),
+        (_by_messages, Format.OPENAI),
+        (_by_messages, Format.RESPONSES),
+        (_by_gemini, Format.CLAUDE),
+    ],
+    ids=lambda value: value if isinstance(value, Format) else value.__name__.removeprefix("_by_"),
+)
+async def test_a_429_is_tried_again_when_its_time_has_come(proxy, offered, upstream, ask, upstreams_format):
     """The SDKs wait as long as ``Retry-After`` says, and then the gateway lets them through."""
-    offered(Format.OPENAI)
-    limited = answers(429, {"error": {"message": "slow", "type": "rate_limit_error"}}, {"retry-after": "1"})
-    upstream.then(limited, told(Format.OPENAI, HELLO))
-    async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key=KEY, max_retries=1) as sdk:
-        made = await sdk.chat.completions.with_raw_response.create(model="m", messages=ASKED)
-    assert made.parse().choices[0].message.content == HELLO.text
+    offered(upstreams_format)
+    limited = answers(429, refusal(upstreams_format, 429, "slow"), {"retry-after": "1"})
+    upstream.then(limited, told(upstreams_format, HELLO))
+    assert await ask(proxy.url) == HELLO.text
     assert [line.status for line in proxy.ledger.written] == [429, 200]
     assert len(upstream.calls) == 2
-
-
-async def test_anthropics_sdk_waits_too(proxy, claude, offered, upstream):
-    offered(Format.OPENAI)
-    limited = answers(429, {"error": {"message": "slow", "type": "rate_limit_error"}}, {"retry-after": "1"})
-    upstream.then(limited, told(Format.OPENAI, HELLO))
-    made = await claude.with_options(max_retries=1).messages.create(**LIMITS, messages=ASKED)
-    assert made.content[0].text == HELLO.text
-    assert [line.status for line in proxy.ledger.written] == [429, 200]
 
 
 # --- leaving early -------------------------------------------------------------------------------
