@@ -16,8 +16,7 @@ import msgspec
 from providers.adapters.base import Adapter
 from providers.adapters.interactions import FIRST, can_interact, interaction_request
 from providers.adapters.registry import adapter_for
-from providers.errors import ClientError, UpstreamError, UpstreamProtocolError
-from providers.translation.sse import SseReader
+from providers.errors import ClientError, UpstreamError
 from providers.values import CredentialEntry, Format
 from routing.core.credentials import fit_credentials
 from routing.core.resolve import Candidate, Resolution
@@ -25,13 +24,14 @@ from routing.core.table import ClientEntry, RoutingTable
 from routing.proxy.access import authenticate
 from routing.proxy.endpoints import Endpoint
 from routing.proxy.intake import read_body
+from routing.proxy.kept_stream import HeadListener
 from routing.proxy.presence import Presence
 from routing.proxy.relay import objects
 from routing.proxy.relay.answer import WholeAnswer
 from routing.proxy.relay.call import RelayCall
 from routing.proxy.relay.endpoints import MethodNotAllowed, UnknownPath
 from routing.proxy.relay.exchange import Answer, Relay
-from routing.proxy.relay.payload import BAD_JSON, EMPTY, JsonPayload
+from routing.proxy.relay.payload import EMPTY, JsonPayload
 from routing.proxy.relay.routed import NotServed
 
 _PATH = re.compile(r"^/(v1|v1beta)/interactions(?:/|$)")
@@ -179,34 +179,19 @@ def _named(path: str, method: str) -> tuple[str, str]:
     return object_id, action
 
 
-class _Created(msgspec.Struct):
-    interaction: msgspec.Raw = msgspec.Raw(b"null")
-
-
-_CREATED = msgspec.json.Decoder(_Created)
-
-
 class _Listener:
     """Reads a stream along until an event holds the interaction, which ``keep`` is told once."""
 
     def __init__(self, keep: Callable[[bytes], Awaitable[None]]) -> None:
         self._keep = keep
-        self._reader: SseReader | None = SseReader(limit=LONGEST_HEAD)
+        self._head = HeadListener("interaction", LONGEST_HEAD)
+        self._is_kept = False
 
     async def hear(self, piece: bytes) -> None:
-        if self._reader is None:
+        if self._is_kept:
             return
-        try:
-            events = self._reader.feed(piece)
-        except UpstreamProtocolError:
-            self._reader = None
-            return
-        for event in events:
-            try:
-                created = bytes(_CREATED.decode(event.data).interaction)
-            except BAD_JSON:
-                continue
-            if created != b"null":
-                self._reader = None
-                await self._keep(created)
-                return
+        self._head.feed(piece)
+        created = self._head.response
+        if created is not None:
+            self._is_kept = True
+            await self._keep(created)

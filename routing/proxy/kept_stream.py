@@ -20,11 +20,7 @@ LONGEST_HEAD = 4 * 1024 * 1024
 """An answer's first event repeats the request's tools and instructions; a longer one is not read."""
 
 
-class _Event(msgspec.Struct):
-    response: msgspec.Raw = NULL
-
-
-_EVENT = msgspec.json.Decoder(_Event)
+_EVENT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -58,11 +54,12 @@ class WholeListener:
 
 
 class HeadListener:
-    """Finds the ``response`` object in a stream's first event, and looks no further."""
+    """Finds the object ``member`` in a stream's first event that has it, and looks no further."""
 
-    def __init__(self) -> None:
+    def __init__(self, member: str = "response", limit: int = LONGEST_HEAD) -> None:
         self.response: bytes | None = None
-        self._reader: SseReader | None = SseReader(limit=LONGEST_HEAD)
+        self._member = member
+        self._reader: SseReader | None = SseReader(limit=limit)
 
     def feed(self, piece: bytes) -> None:
         if self._reader is None:
@@ -74,7 +71,7 @@ class HeadListener:
             return
         for event in events:
             try:
-                response = bytes(_EVENT.decode(event.data).response)
+                response = bytes(_EVENT.decode(event.data).get(self._member, NULL))
             except BAD_JSON:
                 continue
             if response != b"null":
