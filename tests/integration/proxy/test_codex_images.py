@@ -8,8 +8,9 @@ import json
 import openai
 import pytest
 
+from providers.upstream.timeouts import Timeouts
 from routing.core.table import RouteSettings
-from tests.integration.proxy.conftest import KEY
+from tests.integration.proxy.conftest import KEY, Proxy
 from tests.integration.proxy.pairs.spoken import sse
 from tests.integration.proxy.upstream_double import answers, openai_error, streams
 
@@ -31,6 +32,15 @@ DRAWN = [
         }
     ),
 ]
+
+
+@pytest.fixture
+async def proxy():
+    """Nothing here is about time, so a busy machine gets some."""
+    running = Proxy(Timeouts(connect_s=5, first_byte_s=10, idle_s=10))
+    await running.start()
+    yield running
+    await running.stop()
 
 
 @pytest.fixture
