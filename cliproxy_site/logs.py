@@ -1,7 +1,8 @@
 """Log lines: one per event, ``key=value`` pairs after the message, secrets masked as the last defence.
 
 Code logs ``logger.info("exchange", extra={"fields": {...}})``; it never passes bodies or secrets. The
-masking catches what a library or a mistake might still print.
+masking catches what a library or a mistake might still print. A record of which all is known for good says so
+(``is_settled``), and becomes text where lines are written and not where they are logged.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import logging
 import re
 import threading
+from collections import deque
 from datetime import UTC, datetime
 
 SECRET_SHAPES = re.compile(
@@ -83,31 +85,53 @@ class BatchHandler(logging.StreamHandler):  # type: ignore[type-arg]  # not subs
 
     def __init__(self) -> None:
         super().__init__()
-        self._waiting: list[str] = []
+        self._waiting: deque[str | logging.LogRecord] = deque()
         self._has_lines = threading.Event()
+        self._is_announced = False
         self._pause = threading.Event()  # never set: waiting on it is a pause
         self._flusher: threading.Thread | None = None
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """As in the library, but for its lock: a deque takes lines from any thread."""
+        passed = self.filter(record)
+        if passed:
+            self.emit(record)
+        return bool(passed)
+
     def emit(self, record: logging.LogRecord) -> None:
-        try:
-            self._waiting.append(self.format(record))
-        except Exception:  # noqa: BLE001  (as every handler of the standard library: a log line must not raise)
-            self.handleError(record)
-            return
-        if record.levelno >= logging.WARNING or len(self._waiting) >= BATCH_LINES:
+        waiting = self._waiting
+        if getattr(record, "is_settled", False):
+            waiting.append(record)
+        elif (line := self._line(record)) is not None:
+            waiting.append(line)
+        if record.levelno >= logging.WARNING or len(waiting) >= BATCH_LINES:
             self.flush()
-        elif not self._has_lines.is_set():
+        elif not self._is_announced:
+            self._is_announced = True
             self._has_lines.set()
             if self._flusher is None or not self._flusher.is_alive():
                 self._flusher = threading.Thread(target=self._run, name="log-flusher", daemon=True)
                 self._flusher.start()
 
+    def _line(self, record: logging.LogRecord) -> str | None:
+        try:
+            return self.format(record)
+        except Exception:  # noqa: BLE001  (as every handler of the standard library: a log line must not raise)
+            self.handleError(record)
+            return None
+
     def flush(self) -> None:
         with self.lock or contextlib.nullcontext():
-            waiting, self._waiting = self._waiting, []
             self._has_lines.clear()
-            if waiting:
-                self.stream.write("\n".join(waiting) + "\n")
+            self._is_announced = False  # before the lines are taken: who comes now announces itself
+            lines = []
+            for _ in range(len(self._waiting)):
+                entry = self._waiting.popleft()
+                line = entry if isinstance(entry, str) else self._line(entry)
+                if line is not None:
+                    lines.append(line)
+            if lines:
+                self.stream.write("\n".join(lines) + "\n")
             super().flush()
 
     def _run(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -88,8 +89,9 @@ class Record:
             self.attempts[-1]["usage"] = "estimated"
         if self.client is not None:
             ledger.append(self._line(status, outcome, duration_ms, error_code))
-        if logger.isEnabledFor(logging.INFO):
-            self._log(status, outcome, duration_ms, error_code)
+        level = logging.INFO if status < 500 else logging.WARNING
+        if logger.isEnabledFor(level):
+            logger.handle(ExchangeLogged(self, level))
 
     def _line(self, status: int, outcome: str, duration_ms: float, error_code: str) -> UsageLine:
         client, usage, served = self.client, self.usage, self.served_by
@@ -122,13 +124,14 @@ class Record:
             duration_ms=round(duration_ms, 2),
         )
 
-    def _log(self, status: int, outcome: str, duration_ms: float, error_code: str) -> None:
+    def line(self) -> str:
+        """What the log says of it, once it is written."""
         served, usage = self.served_by, self.usage
-        # One expression and not ``fields``: this line is on the path of every request.
+        # One expression and not ``fields``: every request has such a line.
         text = (
             f"exchange id={quoted(self.request_id)} key={self.client.id if self.client else '-'}"
-            f" model={quoted(self.route_model[:200])} status={status} outcome={outcome}"
-            f" attempts={len(self.attempts)} ms={duration_ms:.1f}"
+            f" model={quoted(self.route_model[:200])} status={self.status} outcome={self.outcome}"
+            f" attempts={len(self.attempts)} ms={self.duration_ms:.1f}"
         )
         if served is not None:
             text += f" provider={served.credential.provider_key} credential={served.credential.id}"
@@ -136,9 +139,36 @@ class Record:
             text += f" in={usage.input_total} out={usage.output_total}"
             if usage.is_estimated:
                 text += " estimated=true"
-        if error_code:
-            text += f" error={quoted(error_code)}"
-        logger.log(logging.INFO if status < 500 else logging.WARNING, "%s", text)
+        if self.error_code:
+            text += f" error={quoted(self.error_code)}"
+        return text
+
+
+class ExchangeLogged(logging.LogRecord):
+    """The log record of an exchange. Holds what the library's own constructor takes longer to find out than
+    all the rest takes; the text is made by who writes it."""
+
+    is_settled = True
+    """See ``cliproxy_site/logs.py``."""
+
+    def __init__(self, record: Record, level: int) -> None:
+        created = time.time()
+        self.__dict__.update(  # formatters read it so
+            _LOGGED,
+            exchange=record,
+            levelno=level,
+            levelname=logging.getLevelName(level),
+            created=created,
+            msecs=created % 1 * 1000,
+        )
+
+    def getMessage(self) -> str:
+        exchange: Record = self.__dict__["exchange"]
+        return exchange.line()
+
+
+_LOGGED = vars(logging.LogRecord(logger.name, logging.INFO, __file__, 0, "exchange", (), None, "write"))
+"""What is the same for all."""
 
 
 MOST_REJECTIONS = 10
