@@ -103,6 +103,9 @@ class _Said:
     def content(self) -> _Said:
         return self
 
+    def read_nowait(self) -> bytes:
+        return b""
+
     async def readany(self) -> bytes:
         if self._pieces:
             return self._pieces.pop(0)

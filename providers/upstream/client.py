@@ -23,7 +23,7 @@ from providers.errors import (
     UpstreamUnreachable,
 )
 from providers.upstream.address import parsed
-from providers.upstream.deadline import Deadline
+from providers.upstream.deadline import Deadline, Deadlines
 from providers.upstream.in_process import InProcessAnswer
 from providers.upstream.pools import Pools, check_host
 from providers.upstream.relay import GONE, RelaySession
@@ -39,8 +39,14 @@ class UpstreamResponse(Protocol):
     """An answer under way. Close it, read or not; closing early cancels the upstream request."""
 
     status: int
-    headers: dict[str, str]
-    """Lower-case names; the last value of a repeated header."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Lower-case names; the last value of a repeated header."""
+
+    @property
+    def media_type(self) -> str:
+        """The value of ``content-type``, parameters included; "" where there is none."""
 
     @property
     def has_arrived(self) -> bool:
@@ -75,6 +81,7 @@ class UpstreamClient:
         self._timeouts = timeouts
         self._pools = pools or Pools()
         self._relays = relays
+        self._deadlines = Deadlines()
 
     @property
     def patience_s(self) -> float:
@@ -106,7 +113,7 @@ class UpstreamClient:
         address = parsed(request.url)
         check_host(address.host)
         transport = self._pools.transport(proxy_url, address.scheme, address.host)
-        deadline = Deadline(self._timeouts.first_byte_s, self._timeouts.idle_s)
+        deadline = self._deadlines.begin(self._timeouts.first_byte_s)
         try:
             with deadline:
                 answer = await self._send(transport, request, address.url, body, deadline)
@@ -168,23 +175,42 @@ class UpstreamClient:
         self._pools.keep_only(proxy_urls)
 
     async def close(self) -> None:
+        self._deadlines.close()
         await self._pools.close()
+
+
+CONTENT_TYPE = b"content-type"
 
 
 class _HttpAnswer:
     """An ``UpstreamResponse`` over a real connection."""
 
-    __slots__ = ("_answer", "_deadline", "_timeouts", "_way", "headers", "status")
+    __slots__ = ("_answer", "_deadline", "_headers", "_timeouts", "_way", "status")
 
     def __init__(self, answer: Answer, way: WayOut, deadline: Deadline, timeouts: Timeouts) -> None:
         self.status = answer.status
-        self.headers = {
-            name.lower().decode("latin-1"): value.decode("latin-1") for name, value in answer.raw_headers
-        }
+        self._headers: dict[str, str] | None = None
         self._answer = answer
         self._way: WayOut | None = way
         self._deadline = deadline
         self._timeouts = timeouts
+
+    @property
+    def headers(self) -> dict[str, str]:
+        # Made on demand: most answers are passed on without anybody looking at their headers.
+        if self._headers is None:
+            self._headers = {
+                name.lower().decode("latin-1"): value.decode("latin-1")
+                for name, value in self._answer.raw_headers
+            }
+        return self._headers
+
+    @property
+    def media_type(self) -> str:
+        for name, value in reversed(self._answer.raw_headers):
+            if len(name) == len(CONTENT_TYPE) and name.lower() == CONTENT_TYPE:
+                return value.decode("latin-1")
+        return ""
 
     @property
     def has_arrived(self) -> bool:
@@ -198,12 +224,15 @@ class _HttpAnswer:
         phase, seconds = "first_byte", self._timeouts.first_byte_s
         while True:
             try:
-                with deadline:
-                    piece = await content.readany()
+                # What is here already needs no watch.
+                piece = content.read_nowait()
+                if not piece:
+                    with deadline:
+                        piece = await content.readany()
             except TimeoutError as error:
                 raise _timed_out(phase, seconds) from error
             except (aiohttp.ClientError, OSError) as error:
-                raise _dropped(UpstreamProtocolError("the upstream's answer was cut off")) from error
+                raise _cut_off() from error
             if not piece:
                 return
             yield piece
@@ -211,13 +240,21 @@ class _HttpAnswer:
             phase, seconds = "idle", idle
 
     async def read(self, limit: int = MAX_ANSWER_BYTES) -> bytes:
-        pieces = []
-        size = 0
-        async for piece in self.chunks():
-            pieces.append(piece)
-            size += len(piece)
-            if size > limit:
-                raise UpstreamProtocolError(f"the upstream sent more than {limit} bytes")
+        if self._answer.closed:
+            try:
+                pieces = [self._answer.content.read_nowait()]
+            except (aiohttp.ClientError, OSError) as error:
+                raise _cut_off() from error
+            size = len(pieces[0])
+        else:
+            pieces, size = [], 0
+            async for piece in self.chunks():
+                pieces.append(piece)
+                size += len(piece)
+                if size > limit:
+                    break
+        if size > limit:
+            raise UpstreamProtocolError(f"the upstream sent more than {limit} bytes")
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def close(self) -> None:
@@ -230,6 +267,10 @@ class _HttpAnswer:
         finally:
             if way is not None:
                 way.leave()
+
+
+def _cut_off() -> UpstreamError:
+    return _dropped(UpstreamProtocolError("the upstream's answer was cut off"))
 
 
 def _dropped(error: UpstreamError) -> UpstreamError:

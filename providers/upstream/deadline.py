@@ -1,47 +1,98 @@
-"""One timer per answer, moved by assignment: ``asyncio.timeout`` per chunk costs more than the chunk.
+"""Limits of time for answers, watched together: a timer for each answer costs a good part of the call, and
+``asyncio.timeout`` for each chunk more than the chunk.
 
-The timer fires at the limit it was set for, sees whether the limit has moved meanwhile, and either sleeps
-on or cancels the task that waits. Time counts only while somebody waits, so a slow client is never taken
-for a silent upstream.
+One timer of the event loop serves all deadlines of a ``Deadlines``. It fires at the earliest limit that it
+knew of, sees which have moved meanwhile, and cancels the tasks that have waited too long. Time counts only
+while somebody waits, so a slow client is never taken for a silent upstream.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from types import TracebackType
+
+SPACING_S = 0.05
+"""Between two looks at all of them: a limit is noticed at most this late."""
+
+
+class Deadlines:
+    """Those of one event loop."""
+
+    def __init__(self) -> None:
+        self._running: set[Deadline] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._next_look = math.inf
+
+    def begin(self, seconds: float) -> Deadline:
+        """A deadline ``seconds`` from now; ``close`` it."""
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+        limit = loop.time() + seconds
+        deadline = Deadline(self, loop, limit)
+        self._running.add(deadline)
+        if limit < self._next_look:
+            self.look_by(limit)
+        return deadline
+
+    def look_by(self, moment: float) -> None:
+        """Look at all at ``moment`` (loop time) at the latest."""
+        if moment < self._next_look and self._loop is not None:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._next_look = moment
+            self._timer = self._loop.call_at(moment, self._look)
+
+    def end(self, deadline: Deadline) -> None:
+        self._running.discard(deadline)
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._running.clear()
+
+    def _look(self) -> None:
+        self._timer, self._next_look = None, math.inf
+        if self._loop is None or not self._running:
+            return
+        now = self._loop.time()
+        soonest = min(deadline.limit if deadline.holds(now) else math.inf for deadline in self._running)
+        if soonest < math.inf:
+            self.look_by(max(soonest, now + SPACING_S))
 
 
 class Deadline:
     """Use as ``with deadline:`` around each wait; raises TimeoutError there when ``limit`` passes.
 
-    ``limit`` is in loop time. Belongs to one task at a time; ``close`` stops the timer.
+    ``limit`` is in loop time. Belongs to one task at a time; ``close`` ends it.
     """
 
-    __slots__ = ("_expired", "_handle", "_loop", "_task", "limit")
+    __slots__ = ("_expired", "_loop", "_task", "_watch", "limit")
 
-    def __init__(self, seconds: float, look_after_s: float) -> None:
-        """``look_after_s``: the shortest by which it will be extended. A timer that looks that soon
-        need not be moved by an extension."""
-        self._loop = asyncio.get_running_loop()
+    def __init__(self, watch: Deadlines, loop: asyncio.AbstractEventLoop, limit: float) -> None:
+        self._watch = watch
+        self._loop = loop
         self._task: asyncio.Task[object] | None = None
         self._expired = False
-        now = self._loop.time()
-        self.limit = now + seconds
-        first_look = now + min(seconds, look_after_s)
-        self._handle: asyncio.TimerHandle | None = self._loop.call_at(first_look, self._fire)
+        self.limit = limit
 
     def extend(self, seconds: float) -> None:
         """Count ``seconds`` from now."""
-        self.limit = self._loop.time() + seconds
-        handle = self._handle
-        if handle is not None and handle.when() > self.limit:
-            handle.cancel()
-            self._handle = self._loop.call_at(self.limit, self._fire)
+        self.limit = limit = self._loop.time() + seconds
+        self._watch.look_by(limit)
+
+    def holds(self, now: float) -> bool:
+        """Whether it is to be looked at again; the task that waits beyond it is cancelled."""
+        if now >= self.limit and self._task is not None and not self._expired:
+            self._expired = True
+            self._task.cancel()
+        return not self._expired
 
     def close(self) -> None:
-        if self._handle is not None:
-            self._handle.cancel()
-            self._handle = None
+        self._watch.end(self)
 
     def __enter__(self) -> None:
         self._task = asyncio.current_task()
@@ -54,15 +105,3 @@ class Deadline:
             self._expired = False
             if task is not None and task.uncancel() == 0:
                 raise TimeoutError from error
-
-    def _fire(self) -> None:
-        if self._handle is None:
-            return
-        now = self._loop.time()
-        if now < self.limit or self._task is None:
-            # Moved on, or nobody waits now: look again at the limit, or soon.
-            self._handle = self._loop.call_at(max(self.limit, now + 0.05), self._fire)
-            return
-        self._handle = None
-        self._expired = True
-        self._task.cancel()

@@ -29,6 +29,10 @@ class InProcessAnswer:
         return cls(pieces, "text/event-stream" if streams else "application/json")
 
     @property
+    def media_type(self) -> str:
+        return self.headers.get("content-type", "")
+
+    @property
     def has_arrived(self) -> bool:
         return True
 

@@ -39,6 +39,10 @@ class ReadAnswer:
         self._body = body
 
     @property
+    def media_type(self) -> str:
+        return self.headers.get("content-type", "")
+
+    @property
     def has_arrived(self) -> bool:
         return True
 

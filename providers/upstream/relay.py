@@ -140,6 +140,10 @@ class RelayedAnswer:
     def has_arrived(self) -> bool:
         return self._is_over
 
+    @property
+    def media_type(self) -> str:
+        return self.headers.get("content-type", "")
+
     def all_headers(self) -> list[tuple[str, str]]:
         return list(self.headers.items())
 

@@ -32,6 +32,9 @@ class Pieces(Protocol):
     async def readany(self) -> bytes:
         """What has arrived, waiting for the first of it; b"" at the end of the body."""
 
+    def read_nowait(self) -> bytes:
+        """What has arrived; b"" when nothing has, or at the end."""
+
 
 class Answer(Protocol):
     """An answer whose head is there; aiohttp's own, of which this is used."""

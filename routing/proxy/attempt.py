@@ -78,9 +78,14 @@ class Attempt:
         self._encoded: Encoded | None = None
         self.dropped: tuple[str, ...] = ()
         self._grouped: Grouped = NO_GROUPS
-        self.answer_headers: dict[str, str] = {}
+        self._answered: UpstreamResponse | None = None
         self.has_opened = False
         """The upstream answered with a good status, whatever came then."""
+
+    @property
+    def answer_headers(self) -> dict[str, str]:
+        """Of the upstream's answer; empty before there is one."""
+        return self._answered.headers if self._answered is not None else {}
 
     def _speak(self, chosen: Format) -> None:
         self._format = chosen
@@ -96,7 +101,7 @@ class Attempt:
         """Send, and wait for the first good byte. Raises UpstreamError; ClientError when the request cannot
         be put into the upstream's format."""
         response = await self._open()
-        self.answer_headers = response.headers
+        self._answered = response
         try:
             if response.status >= 400:
                 raise await self._refusal(response)
@@ -120,7 +125,7 @@ class Attempt:
 
     def _is_stream(self, response: UpstreamResponse) -> bool:
         """Whether the answer to a call that wants none comes as a stream all the same."""
-        media_type = response.headers.get("content-type", "")
+        media_type = response.media_type
         framing = FRAMINGS.get(self._format)
         is_framed = framing is not None and framing.is_always
         return STREAM in media_type or (self._streams and (is_framed or "json" not in media_type))
@@ -334,7 +339,7 @@ class Attempt:
     async def _stream(self, response: UpstreamResponse) -> Delivery:
         framing = FRAMINGS.get(self._format)
         is_framed = framing is not None and framing.is_always
-        if is_framed or STREAM not in response.headers.get("content-type", STREAM):
+        if is_framed or STREAM not in (response.media_type or STREAM):
             return await self._unstreamed(response)
         chunks = self._chunks(response)
         first = await _first_of(chunks)

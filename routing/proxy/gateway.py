@@ -14,6 +14,7 @@ from routing.core.kept_responses import NoResponses, ResponseStore
 from routing.core.state import RoutingState
 from routing.core.table import RoutingTable
 from routing.proxy.metrics import Metrics, Totals
+from routing.proxy.presence import Presences
 from routing.proxy.record import Ledger
 from routing.proxy.relay_pages import RelayPages
 from routing.proxy.request_files import RequestFiles
@@ -58,6 +59,8 @@ class Gateway:
     """Where files of requests go; None writes none."""
     tokens: TokenSource = field(default_factory=NoTokens)
     """Renews the tokens of logins."""
+    presences: Presences = field(default_factory=Presences)
+    """The clients to be watched soon."""
 
     def totals(self) -> tuple[Totals, int]:
         """What was counted, and by how many processes."""

@@ -60,7 +60,7 @@ class Interactions(Relay):
         payload = EMPTY
         if self._method == "POST" and not action:
             payload = JsonPayload(await read_body(self._receive, self._headers, gateway.body_limit))
-        presence.begin()
+        presence.begin(self._gateway.presences)
         self._waited += await self._holds.enter(client, len(payload.raw))
         if object_id:
             answer = await self._of_object(table, client, object_id, action)

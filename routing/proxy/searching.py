@@ -89,7 +89,7 @@ class SearchingAttempt(Attempt):
 
     async def _asked(self) -> Response:
         response = await self._open()
-        self.answer_headers = response.headers
+        self._answered = response
         try:
             if response.status >= 400:
                 raise await self._refusal(response)

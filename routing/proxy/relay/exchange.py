@@ -83,7 +83,7 @@ class Relay(Routed):
         record.route_model = self._path
         self._pays = self._method == "POST" and (target.way is not Way.OBJECT or bool(target.makes))
         payload = await self._read(target)
-        presence.begin()
+        presence.begin(self._gateway.presences)
         size = len(payload.raw) if isinstance(payload, JsonPayload) else 0
         self._waited += await self._holds.enter(client, size)
         if target.way is Way.LIST:
