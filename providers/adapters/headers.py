@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from providers.values import CredentialEntry
 
@@ -26,8 +26,10 @@ _NEVER_FROM_A_CALL = _OWNED_BY_TRANSPORT | {
 """On a passthrough a call carries headers of the client, whose own key must not travel upstream."""
 
 
-def call_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+def call_headers(headers: Collection[tuple[str, str]]) -> dict[str, str]:
     """The headers of a call, in lower case, without those that sign or frame a request."""
+    if not headers:
+        return {}
     lowered = ((name.strip().lower(), value) for name, value in headers)
     return {
         name: value
@@ -57,7 +59,8 @@ def merge_headers(*layers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """One header list, each name once and in lower case; a later layer wins over an earlier one."""
     merged: dict[str, str] = {}
     for layer in layers:
-        merged |= {name.lower(): value for name, value in layer.items()}
+        for name, value in layer.items():
+            merged[name.lower()] = value
     return tuple(merged.items())
 
 

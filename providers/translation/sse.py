@@ -8,6 +8,7 @@ U+2028 or a form feed inside JSON is no line end. Bytes are decoded by whole lin
 from __future__ import annotations
 
 import re
+from operator import itemgetter
 
 import msgspec
 
@@ -90,16 +91,17 @@ def _text(data: bytes) -> str:
         raise UpstreamProtocolError("the upstream's event stream is not UTF-8") from error
 
 
-_USUAL = re.compile(r"(?:event: (.*)\n)?data: (.*)\n\n|(.*\n)")
-"""An event in one of the two forms that providers send, else a line of another kind."""
+_USUAL = re.compile(r"(?:event: (.*)\n)?data: (.*)\n\n|.*\n")
+"""An event in one of the two forms that providers send, or, without data, a line of another kind."""
+_data_of = itemgetter(1)
 
 
 def _events_of(text: str) -> list[SseEvent]:
     """The events in ``text``, which ends with a blank line. Together the usual ones cost little."""
     found = _USUAL.findall(text)
-    if any(other for _, _, other in found):
+    if not all(map(_data_of, found)):
         return [event for block in text.split("\n\n") if (event := _event_of(block)) is not None]
-    return [SseEvent(name or None, data) for name, data, _ in found]
+    return [SseEvent(name or None, data) for name, data in found]
 
 
 def _event_of(block: str) -> SseEvent | None:

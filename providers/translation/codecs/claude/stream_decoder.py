@@ -114,9 +114,15 @@ class Decoder:
         """Events for one frame. Raises UpstreamProtocolError when the frame breaks the grammar."""
         block = self._block
         if block is not None and block.kind == "text" and '"text_delta"' in frame.data and not self._failed:
-            text = _plain_text(frame.data, block)
-            if text is not None:
-                return self._text(block, text)
+            try:
+                event = _DELTA_EVENT.decode(frame.data)
+            except msgspec.DecodeError:
+                pass  # not just that: told below
+            else:
+                if event.index == block.index:
+                    text = event.delta.text
+                    block.length += len(text)
+                    return [TextDelta(i=block.i, text=text)] if text else []
         if self._failed or self._state is _State.DONE or frame.data == "[DONE]":
             return []
         if not frame.data.strip():
@@ -302,31 +308,18 @@ class Decoder:
         return block
 
 
-class _TextDelta(msgspec.Struct):
-    type: str
+class _TextDelta(msgspec.Struct, tag_field="type", tag="text_delta"):
     text: str
 
 
-class _DeltaEvent(msgspec.Struct):
+class _DeltaEvent(msgspec.Struct, tag_field="type", tag="content_block_delta"):
     """Nearly all that a stream consists of, so it has a decoder of its own."""
 
-    type: str
     index: int
     delta: _TextDelta
 
 
 _DELTA_EVENT = msgspec.json.Decoder(_DeltaEvent)
-
-
-def _plain_text(data: str, block: _Block) -> str | None:
-    """What a delta of the open text block says; None where the event is not just that."""
-    try:
-        event = _DELTA_EVENT.decode(data)
-    except msgspec.DecodeError:
-        return None
-    if event.type != "content_block_delta" or event.delta.type != "text_delta" or event.index != block.index:
-        return None
-    return event.delta.text
 
 
 def _thought(block: _Block, text: Json) -> list[Event]:

@@ -4,6 +4,10 @@ share, both ways.
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import msgspec
+
 from providers.translation.audio import PCM_MIME, as_wav, joined
 from providers.translation.codec import AnswerContext
 from providers.translation.media import data_url, is_data_url, parse_data_url, sniff_mime
@@ -107,7 +111,54 @@ def decode_usage(raw: Json) -> Usage | None:
         audio_out=_count(completion.get("audio_tokens")),
         total=_count(raw.get("total_tokens")),
     )
-    return None if usage == Usage() else usage
+    return None if usage == NOTHING_TOLD else usage
+
+
+NOTHING_TOLD = Usage()
+_Count = Annotated[int, msgspec.Meta(ge=0)] | None
+
+
+class _PromptDetails(msgspec.Struct):
+    cached_tokens: _Count = None
+    cache_write_tokens: _Count = None
+    audio_tokens: _Count = None
+
+
+class _CompletionDetails(msgspec.Struct):
+    reasoning_tokens: _Count = None
+    audio_tokens: _Count = None
+
+
+class PlainUsage(msgspec.Struct):
+    """Usage as the specification has it, which nearly all is: several times cheaper than ``decode_usage``."""
+
+    prompt_tokens: _Count = None
+    completion_tokens: _Count = None
+    total_tokens: _Count = None
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+    prompt_cache_hit_tokens: _Count = None
+    cached_tokens: _Count = None
+
+    def neutral(self) -> Usage | None:
+        """The same as ``decode_usage`` makes of it."""
+        prompt, completion = self.prompt_tokens_details, self.completion_tokens_details
+        cached = prompt.cached_tokens if prompt is not None else None
+        if cached is None:
+            cached = self.prompt_cache_hit_tokens
+        if cached is None:
+            cached = self.cached_tokens
+        usage = Usage(
+            input_total=self.prompt_tokens,
+            cache_read=cached,
+            cache_write=prompt.cache_write_tokens if prompt is not None else None,
+            output_total=self.completion_tokens,
+            reasoning=completion.reasoning_tokens if completion is not None else None,
+            audio_in=prompt.audio_tokens if prompt is not None else None,
+            audio_out=completion.audio_tokens if completion is not None else None,
+            total=self.total_tokens,
+        )
+        return None if usage == NOTHING_TOLD else usage
 
 
 def encode_usage(usage: Usage) -> dict[str, Json]:
@@ -141,6 +192,8 @@ def _mapping(value: Json) -> dict[str, Json]:
 
 
 def _count(value: Json) -> int | None:
+    if type(value) is int and value >= 0:
+        return value
     if value is None or isinstance(value, bool):
         return None
     if isinstance(value, float) and value.is_integer():

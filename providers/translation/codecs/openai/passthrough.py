@@ -14,7 +14,7 @@ from providers.translation.codec import Capabilities
 from providers.translation.codecs.openai.efforts import nearest
 from providers.translation.codecs.openai.errors import encode_error
 from providers.translation.codecs.openai.model_edit import ModelEdit
-from providers.translation.codecs.openai.outcome import decode_usage
+from providers.translation.codecs.openai.outcome import PlainUsage, decode_usage
 from providers.translation.cut import behind, is_whole
 from providers.translation.model import ErrorInfo, Json, ReasoningConfig, Usage
 from providers.translation.passthrough import (
@@ -50,8 +50,17 @@ class _Answer(msgspec.Struct):
     model: str | None = None
 
 
+class _PlainAnswer(msgspec.Struct):
+    """The same of an answer to the letter of the specification."""
+
+    usage: PlainUsage | None = None
+    error: Json = None
+    model: str | None = None
+
+
 _OPTIONS = msgspec.json.Decoder(_StreamOptions | None)
 _ANSWER = msgspec.json.Decoder(_Answer)
+_PLAIN_ANSWER = msgspec.json.Decoder(_PlainAnswer)
 
 ASK_FOR_USAGE = msgspec.Raw(b'{"include_usage":true}')
 
@@ -146,10 +155,19 @@ def read_answer(body: bytes) -> tuple[Usage | None, bool]:
     Raises UpstreamProtocolError when it is not JSON or no object.
     """
     try:
-        answer = _ANSWER.decode(body)
+        return _read(body)
     except BAD_JSON as error:
         raise UpstreamProtocolError("the upstream's answer is not the JSON of a chat completion") from error
-    return _usage(answer.usage), bool(answer.error)
+
+
+def _read(body: bytes) -> tuple[Usage | None, bool]:
+    try:
+        plain = _PLAIN_ANSWER.decode(body)
+    except msgspec.ValidationError:
+        answer = _ANSWER.decode(body)
+        usage = decode_usage(answer.usage) if isinstance(answer.usage, dict) else None
+        return usage, bool(answer.error)
+    return plain.usage.neutral() if plain.usage is not None else None, bool(plain.error)
 
 
 def leading_error(chunk: bytes) -> bytes | None:
@@ -170,10 +188,6 @@ def with_model(body: bytes, model: str) -> bytes:
 
 def watch(body: ParsedBody, model: str | None) -> Watch:
     return Watch(strips_usage=not body.include_usage, model=model)
-
-
-def _usage(value: Json) -> Usage | None:
-    return decode_usage(value) if isinstance(value, dict) else None
 
 
 class Watch:
@@ -233,7 +247,7 @@ class Watch:
         if not is_whole(rest):
             self.is_complete = False
             return b""
-        held = self._edited(rest)[self._sent :]
+        held = self._edited(rest)[self._sent :] if rest else b""
         self._sent = len(rest)
         if self.is_done:
             return held
@@ -262,12 +276,16 @@ class Watch:
         return span
 
     def _find_usage(self, events: bytes) -> tuple[int, int] | None:
-        at = max(events.rfind(b'"usage":{'), events.rfind(b'"usage": {'))
+        at = events.rfind(b'"usage":')
         if at < 0:
             return None
+        if events[at + 8 : at + 10].lstrip()[:1] != b"{":  # most often null: who tells it does so once
+            at = max(events.rfind(b'"usage":{'), events.rfind(b'"usage": {'))
+            if at < 0:
+                return None
         start, end = data_around(events, at)
         try:
-            usage = _usage(_ANSWER.decode(payload_of(events[start:end])).usage)
+            usage, _ = _read(payload_of(events[start:end]))
         except BAD_JSON:
             return None  # text that looks like the member, or a broken event: passed on as it is
         if usage is None:

@@ -27,7 +27,7 @@ from providers.translation.codecs.openai.outcome import (
 )
 from providers.translation.codecs.openai.response import answer_id, unwrapped_input
 from providers.translation.codecs.openai.tools import custom_names, is_legacy
-from providers.translation.json_text import dump_bytes
+from providers.translation.json_text import dump_bytes, to_json
 from providers.translation.media import as_markdown
 from providers.translation.model import (
     ArgumentsDelta,
@@ -110,6 +110,19 @@ class _Choice:
         """A message has one audio; a second part of it goes on where the first ended."""
 
 
+class _Run:
+    """A text that goes on: what stands before and behind each piece of it. Nearly all of a stream is this."""
+
+    __slots__ = ("candidate", "choice", "opening", "part", "tail")
+
+    def __init__(self, begun: TextDelta, choice: _Choice, opening: bytes, tail: bytes) -> None:
+        self.candidate = begun.candidate
+        self.part = begun.i
+        self.choice = choice
+        self.opening = opening
+        self.tail = tail
+
+
 class Encoder:
     """One stream to a client."""
 
@@ -127,10 +140,22 @@ class Encoder:
         self._bases: dict[tuple[int, int], int] = {}
         self._usage: Usage | None = None
         self._closed = False
+        self._run: _Run | None = None
         self._legacy = is_legacy(context.request)
         self._customs = custom_names(context.request)
 
     def encode(self, event: Event) -> bytes:
+        run = self._run
+        if (
+            run is not None
+            and type(event) is TextDelta
+            and event.i == run.part
+            and event.candidate == run.candidate
+            and event.logprobs is None
+        ):
+            text = event.text
+            run.choice.length += len(text)
+            return run.opening + to_json(text) + run.tail
         if self._closed:
             return b""
         handler = _HANDLERS.get(type(event))
@@ -138,7 +163,7 @@ class Encoder:
 
     def error(self, info: ErrorInfo) -> bytes:
         """No ``[DONE]`` follows: clients must not take the answer for complete."""
-        self._closed = True
+        self._close()
         return frame(dump_bytes(encode_error(info)))
 
     # --- the frame
@@ -187,6 +212,7 @@ class Encoder:
         else:
             choice.sent_text = True
             choice.length += len(text)
+            self._run = _Run(event, choice, choice.head + opening, b"}" + self._plain_tail)
         body = lead + choice.head + opening + dump_bytes(text)
         if event.logprobs is None:
             return body + b"}" + self._plain_tail
@@ -230,6 +256,7 @@ class Encoder:
 
     def _part_start(self, event: PartStart) -> bytes:
         part = event.part
+        self._run = None
         if isinstance(part, ToolCall):
             return self._call_start(event, part)
         if isinstance(part, Media):
@@ -418,8 +445,11 @@ class Encoder:
             out += self._finish(candidate, None)
         if self._context.include_usage and self._usage is not None:
             out += self._head + b'],"usage":' + dump_bytes(encode_usage(self._usage)) + b"}\n\n"
-        self._closed = True
+        self._close()
         return out + DONE
+
+    def _close(self) -> None:
+        self._closed, self._run = True, None
 
 
 def _signed(signature: Signature | None) -> dict[str, Json]:
