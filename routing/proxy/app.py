@@ -6,7 +6,6 @@ database; everything it needs is in the Gateway.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from urllib.parse import parse_qs
 
@@ -30,6 +29,7 @@ from routing.proxy.endpoints import (
 from routing.proxy.exchange import Exchange, own_query, request_id
 from routing.proxy.gateway import Gateway
 from routing.proxy.gemini_embedding import GeminiEmbeddingExchange
+from routing.proxy.ids import next_id
 from routing.proxy.interactions import Interactions, is_interaction
 from routing.proxy.relay.endpoints import is_relayed
 from routing.proxy.relay.exchange import Relay
@@ -95,6 +95,8 @@ class MethodNotAllowed(ClientError):
 
 def owns(path: str, method: str = "GET") -> bool:
     """Whether the proxy, and not Django, answers this request. Claude Code probes with ``HEAD /``."""
+    if path in POSTS:
+        return True
     if service.is_switch(path, method):
         return False
     path = without_doubled_slashes(path)
@@ -121,11 +123,11 @@ class ProxyApplication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
-        if is_amps(path, scope["method"]):
-            await Amp(self._gateway, self)(scope, receive, send)
-            return
         endpoint = POSTS.get(path)
         if endpoint is None:
+            if is_amps(path, scope["method"]):
+                await Amp(self._gateway, self)(scope, receive, send)
+                return
             path = normal_path(path)
             endpoint = POSTS.get(path) or gemini_endpoint(path, _query(scope))
         if endpoint is not None and scope["method"] == "POST":
@@ -142,7 +144,7 @@ class ProxyApplication:
             )
             return
         dialect = endpoint.dialect if endpoint is not None else dialect_of(path, headers)
-        send = identified(send, request_id(headers, os.urandom(16).hex()), dialect)
+        send = identified(send, request_id(headers, next_id()), dialect)
         try:
             await self._small(path, scope, send, headers, dialect, endpoint)
         except GatewayError as error:

@@ -29,6 +29,7 @@ from routing.core.table import ClientEntry, RoutingTable
 from routing.outgoing import Ask
 from routing.proxy.attempt import Attempt, WholeAnswer
 from routing.proxy.delivery import Delivery, PassingStream
+from routing.proxy.ids import next_seed
 from routing.proxy.relay.routed import Routed
 
 MISSING = frozenset({404, 405, 501})
@@ -94,7 +95,7 @@ class CompletionsExchange(Routed):
             headers=self._headers,
             format=Format.OPENAI,
             now=int(self._gateway.clock()),
-            seed=self._record.exchange_id,
+            seed=next_seed(),
             operation=Operation.COMPLETE,
         )
 

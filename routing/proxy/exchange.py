@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from urllib.parse import parse_qsl, urlencode
@@ -31,6 +30,7 @@ from routing.proxy.attempt import Attempt, WholeAnswer
 from routing.proxy.delivery import Delivery
 from routing.proxy.endpoints import Endpoint
 from routing.proxy.gateway import Gateway
+from routing.proxy.ids import next_id, next_seed
 from routing.proxy.intake import ClientGone, read_body
 from routing.proxy.keepalive import BLANK, COMMENT, EVENTS, while_telling, with_comments
 from routing.proxy.limits import Holds
@@ -87,7 +87,7 @@ class Exchange:
         self._began = time.perf_counter()
         self._waited = 0.0
         """Seconds spent waiting for a place before the first byte; the rest is our overhead."""
-        exchange_id = os.urandom(16).hex()
+        exchange_id = next_id()
         self._record = Record(
             exchange_id, request_id(self._headers, exchange_id), dialect.value, gateway.clock()
         )
@@ -95,7 +95,7 @@ class Exchange:
         # Nothing below refers back to the exchange: what it held is freed with it, and not by the collector.
         self._trials = Trials(gateway, self._record, self._holds, self.says_of_credential(endpoint.operation))
         self._wanted: tuple[ParsedBody, RouteQuery] | None = None
-        self._chain = fallback.Chain(None, "")
+        self._chain = fallback.NONE
         self._detour = ""
         """The registered id that is asked in place of the client's: a fallback."""
         self._upstream_headers: dict[str, str] = {}
@@ -134,7 +134,7 @@ class Exchange:
         client = authenticate(table, self._headers, gateway.digest, gateway.clock())
         record.client = client
         body = await read_body(self._receive, self._headers, gateway.body_limit)
-        presence.begin()
+        presence.begin(self._gateway.presences)
         self._waited += await self._holds.enter(client, len(body))
         await self._respond(table, client, body)
 
@@ -159,7 +159,7 @@ class Exchange:
             headers=self._headers,
             format=self._dialect,
             now=int(self._gateway.clock()),
-            seed=record.exchange_id,
+            seed=next_seed(),
             operation=self._endpoint.operation,
             query=self._query,
             payload=table.settings.payload,
@@ -267,8 +267,9 @@ class Exchange:
         return None
 
     def _begin_chain(self, table: RoutingTable, asked: str) -> None:
-        if self._endpoint.operation is Operation.GENERATE:
-            self._chain = fallback.Chain(table.settings.fallbacks.get(asked), asked)
+        fallbacks = table.settings.fallbacks.get(asked)
+        if fallbacks is not None and self._endpoint.operation is Operation.GENERATE:
+            self._chain = fallback.Chain(fallbacks, asked)
 
     async def _begun(
         self, table: RoutingTable, client: ClientEntry, ask: Ask, resolution: Resolution
@@ -314,8 +315,8 @@ class Exchange:
                 answer = await made.start()
             finally:
                 self._trials.has_opened = made.has_opened
-                self._hear(made.answer_headers)
-                if made.answer_headers and candidate.credential.secret_version:
+                self._hear(made.answer_headers if self._passes_headers else {})
+                if candidate.credential.secret_version and made.answer_headers:
                     self._gateway.tokens.note_headers(candidate.credential, made.answer_headers)
             self._record.dropped = made.dropped
             return answer
@@ -344,8 +345,8 @@ class Exchange:
         record.first_byte_ms, record.overhead_ms = total * 1000, own_s * 1000
         headers: Headers = [
             (b"x-request-id", record.request_id.encode("latin-1")),
-            (b"x-cliproxy-attempts", str(len(record.attempts)).encode()),
-            (b"x-cliproxy-overhead-ms", f"{own_s * 1000:.2f}".encode()),
+            (b"x-cliproxy-attempts", b"%d" % len(record.attempts)),
+            (b"x-cliproxy-overhead-ms", b"%.2f" % record.overhead_ms),
         ]
         if self._dialect is Format.CLAUDE:
             headers.append((b"request-id", record.request_id.encode("latin-1")))
@@ -357,12 +358,17 @@ class Exchange:
             headers.append((b"x-cliproxy-dropped", header_value(", ".join(record.dropped)[:2000])))
         return headers + self._holds.headers(self._dialect)
 
+    @property
+    def _passes_headers(self) -> bool:
+        """Whether clients are shown the headers of upstreams."""
+        return self._gateway.live.table.settings.passthrough_headers
+
     def _hear(self, headers: dict[str, str]) -> None:
         self._upstream_headers = headers
 
     def _with_passed(self, headers: Headers) -> Headers:
         """``headers`` and, where the operator wants it, those of the upstream."""
-        if not self._upstream_headers or not self._gateway.live.table.settings.passthrough_headers:
+        if not self._upstream_headers or not self._passes_headers:
             return headers
         return headers + passed_headers(self._upstream_headers, headers)
 

@@ -41,6 +41,7 @@ from routing.proxy.access import authenticate
 from routing.proxy.endpoints import POSTS
 from routing.proxy.exchange import own_query, request_id
 from routing.proxy.gateway import Gateway
+from routing.proxy.ids import next_id, next_seed
 from routing.proxy.intake import too_large
 from routing.proxy.realtime import KEY_PROTOCOL, refuse
 from routing.proxy.responses import Continuation, ResponsesExchange
@@ -406,7 +407,7 @@ def _labelled(text: str, lane: str | None) -> str:
 def _empty_answer(parsed: ParsedBody, now: int) -> list[dict[str, Any]]:
     """The events of an answer without output, decoded."""
     request = CODECS[Format.RESPONSES].decode_request(parsed.value())
-    seed = os.urandom(16).hex()
+    seed = next_seed()
     context = AnswerContext(
         model=parsed.model, now=now, seed=seed, names=IDENTITY, request=request, stream=True
     )
@@ -494,7 +495,7 @@ class ResponsesConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels carrie
         sent = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         self._session = ResponsesSession(gateway, {**scope, "headers": sent}, send, client)
         plain = [one for one in protocols if not one.startswith(KEY_PROTOCOL)]
-        identity = request_id(headers, os.urandom(16).hex())
+        identity = request_id(headers, next_id())
         await send(
             {
                 "type": "websocket.accept",
