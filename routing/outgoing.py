@@ -7,8 +7,6 @@ function, so that what is shown is what goes. Sends nothing, reads no database a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import msgspec
 
@@ -57,7 +55,7 @@ class Ask(msgspec.Struct, kw_only=True):
     def neutral(self) -> Request:
         """The request in the neutral model, the model name's suffix applied. Raises MalformedRequest."""
         if self.request is None:
-            with bounded_depth():
+            with bounded_depth:
                 request = CODECS[self.parsed.format].decode_request(self.parsed.value())
             if self.suffix:
                 # How much is thought; what is shown of it stays the client's affair.
@@ -121,13 +119,14 @@ def prepare(ask: Ask, candidate: Candidate, now: float, format_: Format | None =
     Raises ClientError when that format cannot carry it.
     """
     credential = candidate.credential
+    adapter = adapter_for(credential.adapter)
     format_ = format_ or format_for(ask, candidate)
     is_passed, is_stream = passes(ask, format_), streams(ask, candidate)
-    capabilities = abilities_of(adapter_for(credential.adapter), candidate.model, candidate.features)
+    capabilities = abilities_of(adapter, candidate.model, candidate.features)
     is_switched = is_stream is not ask.parsed.stream
     encoded: Encoded | None = None
     if is_passed:
-        with bounded_depth():
+        with bounded_depth:
             body = PASSTHROUGHS[format_].edited(
                 ask.parsed,
                 candidate.model,
@@ -140,11 +139,11 @@ def prepare(ask: Ask, candidate: Candidate, now: float, format_: Format | None =
         request = ask.neutral()
         if is_switched:
             request = msgspec.structs.replace(request, stream=is_stream)
-        with bounded_depth():
+        with bounded_depth:
             encoded = UPSTREAM_CODECS[format_].encode_request(request, candidate.model, capabilities)
             body = msgspec.json.encode(encoded.body)
         headers = tuple(encoded.headers.items())
-    reads_headers = bool(credential.headers) or adapter_for(credential.adapter).reads_client_headers
+    reads_headers = bool(credential.headers) or adapter.reads_client_headers
     call = Call(
         credential=credential,
         model=candidate.model,
@@ -161,13 +160,18 @@ def prepare(ask: Ask, candidate: Candidate, now: float, format_: Format | None =
     return Outgoing(call=call, passes=is_passed, encoded=encoded)
 
 
-@contextmanager
-def bounded_depth() -> Iterator[None]:
+class _BoundedDepth:
     """JSON that can just be read may be too deep to be walked: schemas take several steps per level."""
-    try:
-        yield
-    except RecursionError as error:
-        raise MalformedRequest("The request is nested too deeply.") from error
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, RecursionError):
+            raise MalformedRequest("The request is nested too deeply.") from error
+
+
+bounded_depth = _BoundedDepth()
 
 
 def ruled(body: bytes, ask: Ask, candidate: Candidate, format_: Format) -> bytes:

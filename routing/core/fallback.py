@@ -59,3 +59,7 @@ class Chain:
     def _of(self, cause: Cause) -> tuple[str, ...]:
         found: tuple[str, ...] = getattr(self._fallbacks, cause.value)
         return found
+
+
+NONE = Chain(None, "")
+"""Of the many models without fallbacks; it never changes."""

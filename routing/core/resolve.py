@@ -79,6 +79,8 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
 
     def ring_of(self, candidate: Candidate) -> str:
         """The rotation in which ``candidate`` stands; its every attempt is told to ``note_served``."""
+        if len(self.tiers) == 1:
+            return self.tiers[0].key
         priority = candidate.credential.priority
         return next((tier.key for tier in self.tiers if tier.priority == priority), self.route_model)
 
@@ -363,6 +365,8 @@ class _Search:
 
     def waiting(self) -> list[Candidate]:
         """Those that have no room yet, in the order in which they will."""
+        if not self.held:
+            return []
         return [candidate for candidate, _ in sorted(self.held, key=lambda pair: pair[1])]
 
     def _is_free(self, candidate: Candidate) -> bool:
@@ -382,6 +386,8 @@ class _Search:
         return members_in_turn(offer, free, self._state.turn(key, peek=True))
 
     def rejections(self, probe: Candidate | None) -> tuple[Rejection, ...]:
+        if not (self.cooling or self.limited or self.incapable or self._weightless):
+            return ()
         return (
             *(_cooling_rejection(*pair) for pair in self.cooling if pair[0] is not probe),
             *(_limit_rejection(*pair, self._now) for pair in self.limited),

@@ -56,7 +56,7 @@ class CountingExchange(Exchange):
 
 async def estimated(ask: Ask) -> WholeAnswer:
     """Counted here, beside the event loop: a long conversation takes a while."""
-    with bounded_depth():
+    with bounded_depth:
         request = CODECS[ask.parsed.format].decode_request(countable(ask.parsed.value(), ask.parsed.format))
     tokens = await asyncio.to_thread(estimate, request)
     body = msgspec.json.encode(_ANSWERS[ask.format](tokens))

@@ -49,15 +49,19 @@ class NoTokens:
         return
 
 
-async def signed(
+def signed(
     tokens: TokenSource, candidate: Candidate, attempt: Callable[[Candidate], Awaitable[T]]
-) -> T:
+) -> Awaitable[T]:
     """``attempt`` with a token that holds; where the upstream refuses it, once more with a newer one.
 
     Raises what ``attempt`` raises, and UpstreamRefused where no token can be had.
     """
-    if not candidate.credential.secret_version:
-        return await attempt(candidate)
+    return _signed(tokens, candidate, attempt) if candidate.credential.secret_version else attempt(candidate)
+
+
+async def _signed(
+    tokens: TokenSource, candidate: Candidate, attempt: Callable[[Candidate], Awaitable[T]]
+) -> T:
     entry = tokens.current(candidate.credential)
     if tokens.is_stale(entry):
         entry = await _renewed(tokens, entry)

@@ -70,9 +70,9 @@ class Trials:
         for credential_id in busy:
             self._gateway.state.attempt_ended(credential_id)
 
-    async def bounded(self, settings: RouteSettings, answer: Awaitable[T]) -> T:
+    def bounded(self, settings: RouteSettings, answer: Awaitable[T]) -> Awaitable[T]:
         """``answer`` within the time that the whole exchange has. Raises DeadlineExceeded."""
-        return await self._in_time(settings, answer) if settings.deadline_s > 0 else await answer
+        return self._in_time(settings, answer) if settings.deadline_s > 0 else answer
 
     async def _in_time(self, settings: RouteSettings, answer: Awaitable[T]) -> T:
         limit = asyncio.timeout(max(self._left(settings), 0.0))

@@ -37,7 +37,7 @@ def header_value(text: str) -> bytes:
 
 async def send_whole(send: Send, status: int, headers: Headers, body: bytes) -> None:
     """A whole answer in two messages, with its length."""
-    headers.append((b"content-length", str(len(body)).encode()))
+    headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
