@@ -29,7 +29,7 @@ from providers.upstream.pools import Pools, check_host
 from providers.upstream.relay import GONE, RelaySession
 from providers.upstream.sockets import HandshakeRefused, UpstreamSocket
 from providers.upstream.timeouts import Timeouts
-from providers.upstream.transport import Answer, DroppedWhileNew, WayOut
+from providers.upstream.transport import Answer, DroppedWhileNew, Pieces, WayOut
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 """A whole answer held in memory: images in base64 are tens of MB, more is a broken upstream."""
@@ -219,25 +219,8 @@ class _HttpAnswer:
     def all_headers(self) -> list[tuple[str, str]]:
         return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._answer.raw_headers]
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        content, deadline, idle = self._answer.content, self._deadline, self._timeouts.idle_s
-        phase, seconds = "first_byte", self._timeouts.first_byte_s
-        while True:
-            try:
-                # What is here already needs no watch.
-                piece = content.read_nowait()
-                if not piece:
-                    with deadline:
-                        piece = await content.readany()
-            except TimeoutError as error:
-                raise _timed_out(phase, seconds) from error
-            except (aiohttp.ClientError, OSError) as error:
-                raise _cut_off() from error
-            if not piece:
-                return
-            yield piece
-            deadline.extend(idle)
-            phase, seconds = "idle", idle
+    def chunks(self) -> AsyncIterator[bytes]:
+        return _Chunks(self._answer.content, self._deadline, self._timeouts)
 
     async def read(self, limit: int = MAX_ANSWER_BYTES) -> bytes:
         if self._answer.closed:
@@ -267,6 +250,43 @@ class _HttpAnswer:
         finally:
             if way is not None:
                 way.leave()
+
+
+class _Chunks:
+    """The pieces of a body as they arrive. No generator, of which the event loop keeps a list."""
+
+    __slots__ = ("_content", "_deadline", "_has_begun", "_has_ended", "_timeouts")
+
+    def __init__(self, content: Pieces, deadline: Deadline, timeouts: Timeouts) -> None:
+        self._content = content
+        self._deadline = deadline
+        self._timeouts = timeouts
+        self._has_begun = self._has_ended = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._has_ended:
+            raise StopAsyncIteration
+        self._has_ended = True  # unless something comes
+        if self._has_begun:
+            self._deadline.extend(self._timeouts.idle_s)
+        try:
+            piece = self._content.read_nowait()
+            if not piece:  # what is here already needs no watch
+                with self._deadline:
+                    piece = await self._content.readany()
+        except TimeoutError as error:
+            if self._has_begun:
+                raise _timed_out("idle", self._timeouts.idle_s) from error
+            raise _timed_out("first_byte", self._timeouts.first_byte_s) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise _cut_off() from error
+        if not piece:
+            raise StopAsyncIteration
+        self._has_begun, self._has_ended = True, False
+        return piece
 
 
 def _cut_off() -> UpstreamError:
