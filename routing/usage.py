@@ -199,7 +199,9 @@ def _statement() -> str:
         source = f"jsonb_to_recordset(%s::jsonb) AS line({shape})"
     else:
         values = ", ".join(_sqlite_value(name) for name in columns)
-        source = "json_each(%s) AS line WHERE true"  # without WHERE, SQLite reads ON as a join's
+        # With LIMIT the lines are taken out of the array once, and not once for each column; without WHERE,
+        # SQLite reads ON as a join's.
+        source = "(SELECT value FROM json_each(%s) LIMIT -1) AS line WHERE true"
     # The names come from our own classes, never from outside.
     return f"INSERT INTO {table} ({names}) SELECT {values} FROM {source} ON CONFLICT (exchange_id) DO NOTHING"  # noqa: S608
 

@@ -301,7 +301,7 @@ class Watch:
 
 
 LAST_LOOK = 16 * 1024
-"""Where among whole events an error is looked for, in bytes from their end: nothing follows one but the end."""
+"""Where among whole events an error is looked for, in bytes from their end: only the end follows one."""
 BEGUN_END = (b"data: [", b"data:[")
 
 FINISHED = (b'"finish_reason":"', b'"finish_reason": "')
