@@ -21,11 +21,9 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from providers.adapters import addresses
 from providers.adapters.addresses import is_forbidden_address
 from providers.errors import UpstreamUnreachable
-from providers.upstream.transport import Transport, WayOut, noted_socket
+from providers.upstream.transport import MAX_HEADER_BYTES, Transport, WayOut, noted_socket
 
 KEEPALIVE_S = 75.0
-MAX_HEADER_BYTES = 64 * 1024
-"""Vendors send long policy and rate-limit headers; aiohttp's own limit is 8 KiB."""
 
 
 def _is_forbidden(address: str) -> bool:

@@ -209,7 +209,9 @@ def resolve(
     ready = [(tier, search.ready(tier)) for tier in route.tiers]
     if search.incapable and search.is_hopeless and not any(free for _, free in ready):
         raise search.incapability()
-    bound, bound_by, binding_keys = _bound(state, client, query, route.model, ready, now)
+    bound, bound_by, binding_keys = (
+        _bound(state, client, query, route.model, ready, now) if query.session_keys else UNBOUND
+    )
     strategy = table.settings.strategy
     candidates: list[Candidate] = []
     weights: tuple[tuple[int, int], ...] = ()
@@ -396,6 +398,10 @@ class _Search:
         )
 
 
+UNBOUND: tuple[int | None, str, tuple[str, ...]] = (None, "", ())
+"""What ``_bound`` says of a conversation without a key."""
+
+
 def binding_key(client: ClientEntry, session_key: str, route_model: str) -> str:
     """Under which a conversation's hold is kept: a client key's own, per model."""
     return f"{client.id}|{session_key}|{route_model}"
@@ -410,8 +416,6 @@ def _bound(
     now: float,
 ) -> tuple[int | None, str, tuple[str, ...]]:
     """(the free credential that holds the conversation, the session key that says so, all binding keys)."""
-    if not query.session_keys:
-        return None, "", ()
     keys = tuple(binding_key(client, key, route_model) for key in query.session_keys)
     for session_key, key in zip(query.session_keys, keys, strict=True):
         bound = state.binding(key, now)

@@ -36,10 +36,9 @@ class Round:
     credentials than ``max_retry_credentials`` (0: all); who is passed over does not count."""
 
     def __init__(self, resolution: Resolution, number: int, settings: RouteSettings) -> None:
-        self._left = list(resolution.candidates)
+        self._left = list(resolution.candidates[::-1])
         if not self._left and number == 0 and (waking := first_to_wake(resolution)) is not None:
             self._left.append(waking)
-        self._left.reverse()
         self._number = number
         self._settings = settings
         self._tried: set[int] = set()

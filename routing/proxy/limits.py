@@ -104,11 +104,11 @@ class Holds:
 
     def end(self, usage: Usage | None) -> None:
         """Give everything back. An answer whose usage nobody told counts as what was reserved for it."""
+        if self._attempt is None and self._whole is None and not self._served:
+            return
         self.settle(has_answered=False)
         served, self._served = self._served, []
         whole, self._whole = self._whole, None
-        if not served and whole is None:
-            return
         now = self._clock()
         tokens = _total(usage, self._reserve)
         for ticket in served:

@@ -185,7 +185,7 @@ def decision_of(
     told: dict[str, Any] = {}
     if fallback is not None:
         told["fallback"] = list(fallback)
-    rejections = tuple(dict.fromkeys(passed_over))
+    rejections = tuple(dict.fromkeys(passed_over)) if passed_over else ()
     if resolution is not None:
         told["strategy"] = resolution.strategy.value
         if resolution.bound_by:
