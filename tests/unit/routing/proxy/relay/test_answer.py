@@ -36,6 +36,10 @@ class Chunks:
     has_arrived = True
     headers = {"content-type": "text/event-stream", "content-length": "9", "server": "x"}
 
+    @property
+    def media_type(self):
+        return self.headers["content-type"]
+
     def all_headers(self):
         return list(self.headers.items())
 
