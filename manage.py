@@ -1,17 +1,24 @@
 #!/usr/bin/env python
-"""Django's command line; ``manage.py serve`` starts the gateway."""
+"""Django's command line; ``manage.py serve`` starts the gateway.
 
-from __future__ import annotations
+Written so that every Python can read it, 2.7 too: one that is too old says so, not SyntaxError.
+"""
 
 import os
 import sys
 
 
-def main() -> None:
+def main():  # type: () -> None
     if sys.version_info < (3, 11):  # noqa: UP036  (the point is to say so before an import fails)
-        sys.exit(f"The gateway needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
+        sys.exit("The gateway needs Python 3.11 or newer; this is %s." % sys.version.split()[0])  # noqa: UP031
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cliproxy_site.settings")
-    from django.core.management import execute_from_command_line
+    try:
+        from django.core.management import execute_from_command_line
+    except ModuleNotFoundError:
+        sys.exit(
+            "The gateway's packages are not installed for this Python (%s): run `make install`, then use "  # noqa: UP031
+            ".venv/bin/python in its place." % sys.executable
+        )
 
     try:
         execute_from_command_line(sys.argv)

@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -21,7 +22,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Q
 
-from cliproxy_site.data_dir import SetupProblem
+from cliproxy_site.data_dir import SetupProblem, prepare
 from providers import sealed_columns
 from providers import secrets as sealed
 from providers.adapters.registry import ADAPTERS, adapter_for
@@ -75,7 +76,11 @@ def alone() -> Iterator[None]:
 
 
 def migrate() -> None:
-    """Bring the tables up to date. Raises SetupProblem when the database cannot be used."""
+    """Bring the tables up to date. Raises SetupProblem when the database or the spool cannot be used."""
+    prepare(settings.SPOOL_DIR)
+    path = Path(settings.DATABASES["default"]["NAME"])
+    if connection.vendor == "sqlite" and path.exists() and not os.access(path, os.W_OK):
+        raise SetupProblem(f"The database {path} is not writable.")  # SQLite says so at the first write only
     try:
         with alone():
             executor = MigrationExecutor(connection)
@@ -118,7 +123,9 @@ def welcome(environ: Mapping[str, str] = os.environ) -> Welcome:
     made = Welcome()
     with alone(), transaction.atomic():
         users = get_user_model()
-        is_first = not users._default_manager.filter(is_superuser=True).exists()
+        is_first = not users._default_manager.filter(
+            Q(is_superuser=True) | Q(username=ADMIN_NAME)  # of that name: somebody took its rights away
+        ).exists()
         if is_first:
             sealed.KEYRING.ensure()
             made.admin_password = environ.get("CLIPROXY_ADMIN_PASSWORD", "") or secrets.token_urlsafe(12)

@@ -61,7 +61,10 @@ class Keyring:
             try:
                 ciphers[key_id(key)] = Fernet(key)
             except ValueError as error:
-                raise SecretsError("An encryption key is not 32 bytes of URL-safe base64.") from error
+                place = "CLIPROXY_ENCRYPTION_KEYS" if self._given else self._path
+                raise SecretsError(
+                    f"An encryption key in {place} is not 32 bytes of URL-safe base64."
+                ) from error
         with self._lock:
             self._ciphers = ciphers
             self._newest = key_id(keys[0]) if keys else ""

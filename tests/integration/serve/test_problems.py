@@ -112,7 +112,7 @@ def test_a_lost_encryption_key(start_gateway, tmp_path):
 
 def test_an_encryption_key_that_is_none(tmp_path):
     said = serve(tmp_path, CLIPROXY_ENCRYPTION_KEYS="canary", OPENAI_API_KEY="sk-canary")
-    assert said == "An encryption key is not 32 bytes of URL-safe base64.\n"
+    assert said == "An encryption key in CLIPROXY_ENCRYPTION_KEYS is not 32 bytes of URL-safe base64.\n"
 
 
 def test_a_redis_that_is_not_there_does_not_matter(start_gateway):

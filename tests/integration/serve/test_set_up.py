@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
@@ -108,4 +110,30 @@ def test_a_lost_key_is_named_and_nothing_is_made(keyring, tmp_path):
 def test_a_database_of_a_newer_version_is_left_alone():
     MigrationRecorder(connection).record_applied("routing", "9999_later")
     with pytest.raises(SetupProblem, match=r"made by a newer version of the gateway \(routing 9999_later\)"):
+        first_run.migrate()
+
+
+def test_an_admin_whose_rights_were_taken_away_is_not_made_again():
+    first_run.welcome({})
+    get_user_model().objects.update(is_superuser=False)
+    assert not first_run.welcome({})
+
+
+def test_a_spool_that_is_no_folder_is_said_so(tmp_path, settings):
+    settings.SPOOL_DIR = tmp_path / "spool"
+    settings.SPOOL_DIR.write_text("")
+    with pytest.raises(SetupProblem, match="spool is a file, not a folder"):
+        first_run.migrate()
+
+
+def test_a_database_file_that_cannot_be_written_is_said_so(tmp_path, settings, monkeypatch):
+    # Root may write anywhere, so the system's answer is what is replaced here.
+    settings.SPOOL_DIR = tmp_path
+    path = tmp_path / "gateway.sqlite3"
+    path.write_text("")
+    monkeypatch.setitem(settings.DATABASES["default"], "NAME", str(path))
+    monkeypatch.setattr(connection, "vendor", "sqlite")
+    may = os.access
+    monkeypatch.setattr("os.access", lambda asked, mode: asked != path and may(asked, mode))
+    with pytest.raises(SetupProblem, match=r"gateway\.sqlite3 is not writable"):
         first_run.migrate()

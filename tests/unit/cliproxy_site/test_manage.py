@@ -1,6 +1,9 @@
-"""``manage.py`` ends without a traceback when somebody interrupts it."""
+"""``manage.py`` ends without a traceback: interrupted, under an old Python, without the packages."""
 
 from __future__ import annotations
+
+import sys
+from pathlib import Path
 
 import pytest
 from django.core import management
@@ -16,3 +19,23 @@ def test_an_interrupted_command_exits_with_130(monkeypatch):
     with pytest.raises(SystemExit) as ended:
         manage.main()
     assert ended.value.code == 130
+
+
+def test_a_python_without_the_packages_is_told_which_to_use(monkeypatch):
+    monkeypatch.setitem(sys.modules, "django.core.management", None)  # as if it could not be found
+    with pytest.raises(SystemExit, match=r"packages are not installed .*make install.* \.venv/bin/python"):
+        manage.main()
+
+
+def test_a_python_that_is_too_old_is_told_so(monkeypatch):
+    monkeypatch.setattr(sys, "version_info", (3, 10, 13))
+    monkeypatch.setattr(sys, "version", "3.10.13 (main)")
+    with pytest.raises(SystemExit, match=r"needs Python 3\.11 or newer; this is 3\.10\.13\."):
+        manage.main()
+
+
+def test_every_old_python_can_read_the_file_that_says_so():
+    """What Python 2.7 and 3.6 cannot parse; a SyntaxError would hide the sentence."""
+    source = Path(manage.__file__).read_text()
+    for newer in ("from __future__ import annotations", "->", ' f"', '(f"', ":="):
+        assert newer not in source.replace("# type: () -> None", "")
