@@ -20,6 +20,7 @@ from management_api.config import editing
 from management_api.config.problems import ConfigRefused
 from management_api.config.startup import load_and_apply
 from management_api.errors import ManagementError
+from management_api.resources.writing import one_writer
 from providers import secrets
 from providers.adapters.registry import UnknownAdapter, adapter_for
 from providers.models import Credential, Origin, Provider
@@ -91,8 +92,9 @@ def _edit(change: Callable[[MutableMapping[str, Any]], None], what: str) -> None
         raise ManagementError(409, f"{what} belongs to config.yaml, and this server was started without one")
     path = Path(settings.CONFIG_FILE)
     try:
-        editing.edit(path, change)
-        load_and_apply(path)
+        with one_writer():
+            editing.edit(path, change)
+            load_and_apply(path)
     except (ConfigRefused, editing.CannotWrite) as error:
         raise ManagementError(500, f"failed to save config: {error}") from error
 

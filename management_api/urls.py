@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
+from management_api.resources.scalars import SCALARS
 from management_api.viewsets.auth_files import (
     AuthFileDownload,
     AuthFileFields,
@@ -14,9 +15,13 @@ from management_api.viewsets.auth_files import (
     VertexImport,
 )
 from management_api.viewsets.base import Unknown
+from management_api.viewsets.client_keys import ClientKeyList
 from management_api.viewsets.document import OpenApiDocument
 from management_api.viewsets.explain import ExplainRoute
 from management_api.viewsets.logins import AuthStatus, AuthUrl, OAuthCallback, OAuthSession
+from management_api.viewsets.settings import ClearableSetting, Setting
+
+CLEARABLE = ("proxy-url",)
 
 urlpatterns = [
     path("openapi.json", OpenApiDocument.as_view()),
@@ -32,5 +37,10 @@ urlpatterns = [
     path("get-auth-status", AuthStatus.as_view()),
     path("oauth-callback", OAuthCallback.as_view()),
     path("oauth-session", OAuthSession.as_view()),
+    *(
+        path(scalar.path, (ClearableSetting if scalar.path in CLEARABLE else Setting).as_view(scalar=scalar))
+        for scalar in SCALARS
+    ),
+    path("api-keys", ClientKeyList.as_view()),
     re_path("", Unknown.as_view()),
 ]

@@ -26,6 +26,8 @@ from management_api.config import document, schema
 from management_api.config.problems import ConfigRefused
 
 Change = Callable[[MutableMapping[str, Any]], None]
+Plan = Callable[[bytes], Change]
+"""Sees the file as it is, and says what to change in it."""
 
 
 class CannotWrite(Exception):
@@ -40,10 +42,20 @@ def edit(path: Path, change: Change) -> str:
     it cannot be saved; then nothing has changed. Edits of several processes go one after the other.
     Synchronous: it reads, parses and writes.
     """
+    return rewrite(path, lambda content: changed(content, path.name, change))
+
+
+def edit_seen(path: Path, plan: Plan) -> str:
+    """As ``edit``, for a change that depends on what the file says now: ``plan`` gets its bytes first."""
+    return rewrite(path, lambda content: changed(content, path.name, plan(content)))
+
+
+def rewrite(path: Path, rewritten: Callable[[bytes], str]) -> str:
+    """Put what ``rewritten`` makes of the file's bytes in their place. Returns and raises as ``edit``."""
     target = path.resolve()
     with _alone(target):
         content = document.read_bytes(target)
-        text = changed(content, path.name, change)
+        text = rewritten(content)
         new = text.encode()
         if new != content:
             schema.accept(new, path.name, os.environ, lambda token: token)
