@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
+from management_api.resources.object_list_kinds import OBJECT_LISTS
 from management_api.resources.scalars import SCALARS
 from management_api.viewsets.auth_files import (
     AuthFileDownload,
@@ -19,6 +20,7 @@ from management_api.viewsets.client_keys import ClientKeyList
 from management_api.viewsets.document import OpenApiDocument
 from management_api.viewsets.explain import ExplainRoute
 from management_api.viewsets.logins import AuthStatus, AuthUrl, OAuthCallback, OAuthSession
+from management_api.viewsets.object_lists import KeyList
 from management_api.viewsets.settings import ClearableSetting, Setting
 
 CLEARABLE = ("proxy-url",)
@@ -42,5 +44,6 @@ urlpatterns = [
         for scalar in SCALARS
     ),
     path("api-keys", ClientKeyList.as_view()),
+    *(path(kind.name, KeyList.as_view(kind=kind)) for kind in OBJECT_LISTS),
     re_path("", Unknown.as_view()),
 ]

@@ -176,7 +176,7 @@ class _Export:
             _put(found, "remote-management.secret-key", row.management_key_hash)
         if row.error_rules:
             found["oauth-request-scoped-errors"] = {
-                channel: [_rule(rule) for rule in rules] for channel, rules in row.error_rules.items()
+                channel: [rule_of(rule) for rule in rules] for channel, rules in row.error_rules.items()
             }
         if row.fallbacks:
             found["fallbacks"] = _fallbacks(msgspec.convert(row.fallbacks, dict[str, Fallbacks]))
@@ -228,7 +228,7 @@ class _Export:
             "proxy_url": self._secret(row.proxy_token, f"{row.key}_PROXY_URL"),
             "priority": row.priority,
             "request_retry": row.request_retry,
-            "request_scoped_errors": [_rule(rule) for rule in row.error_rules],
+            "request_scoped_errors": [rule_of(rule) for rule in row.error_rules],
             "limits": _provider_limits(row),
             "features": {name: value for name, value in row.features.items() if name != "max_tokens"},
             "cooldown": _cooldown(row),
@@ -253,8 +253,8 @@ class _Export:
             "prefix": row.prefix,
             "headers": self._headers(row.headers_token, name),
             "proxy_url": self._secret(row.proxy_token, f"{name}_PROXY_URL"),
-            "limits": _limits(row.limits),
-            "request_scoped_errors": [_rule(rule) for rule in row.error_rules],
+            "limits": limits_of(row.limits),
+            "request_scoped_errors": [rule_of(rule) for rule in row.error_rules],
         }
         optional = {
             "priority": row.priority,
@@ -315,8 +315,8 @@ def _rules_of(provider: Provider, credential: Credential | None) -> Yaml:
     row = provider if credential is None else credential
     found = {
         "options": row.options,
-        "model_features": {name: _features(one) for name, one in row.model_features.items()},
-        "aliases": list(_aliases(ModelAlias.objects.filter(provider=provider, credential=credential))),
+        "model_features": {name: features_of(one) for name, one in row.model_features.items()},
+        "aliases": list(aliases_of(ModelAlias.objects.filter(provider=provider, credential=credential))),
         "excluded_models": [
             exclusion.pattern
             for exclusion in ModelExclusion.objects.filter(provider=provider, credential=credential)
@@ -325,7 +325,7 @@ def _rules_of(provider: Provider, credential: Credential | None) -> Yaml:
     return _said(found)
 
 
-def _aliases(rows: models.QuerySet[ModelAlias]) -> Iterator[Yaml]:
+def aliases_of(rows: models.QuerySet[ModelAlias]) -> Iterator[Yaml]:
     for index, row in enumerate(rows.order_by("position", "id")):
         options = row.options
         extra = {
@@ -343,14 +343,14 @@ def _aliases(rows: models.QuerySet[ModelAlias]) -> Iterator[Yaml]:
         yield item
 
 
-def _features(features: Yaml) -> Yaml:
+def features_of(features: Yaml) -> Yaml:
     thinking = features.get("thinking")
     if not isinstance(thinking, dict):
         return features
     return {**features, "thinking": {key.replace("_", "-"): value for key, value in thinking.items()}}
 
 
-def _limits(limits: Yaml) -> Yaml:
+def limits_of(limits: Yaml) -> Yaml:
     names = {"waits": "wait-on-limit", "max_wait_s": "max-wait-seconds"}
     return {
         names.get(name, name): round(value) if name == "max_wait_s" else value
@@ -386,7 +386,7 @@ def _cooldown(row: Provider) -> Yaml:
     return found
 
 
-def _rule(rule: Yaml) -> Yaml:
+def rule_of(rule: Yaml) -> Yaml:
     found = {"status": rule["status"], "action": rule["action"]}
     return found | _said({"match": rule.get("texts"), "match-regexr": rule.get("patterns")})
 
@@ -399,7 +399,7 @@ def _client_key(row: ClientKey) -> Yaml:
             {
                 "name": row.note,
                 "allowed-models": list(row.allowed_models),
-                "limits": _limits(row.limits),
+                "limits": limits_of(row.limits),
                 "expires-at": row.expires_at.isoformat() if row.expires_at else "",
                 "keep-responses-days": row.keeps_responses_days,
             }

@@ -135,10 +135,11 @@ class Kept:
 
     def __init__(self, held: Any, path: Path = ()) -> None:
         self._secrets: dict[str, list[str]] = defaultdict(list)
-        self._references: set[str] = set()
+        self._references: set[tuple[bool, str]] = set()
+        """A secret's variable may not move to where its value would be shown."""
         for place, text in texts(held, path):
             if "${" in text:
-                self._references.add(text)
+                self._references.add((is_secret(place), text))
             mask = shown(place, text)
             if mask != text and text not in self._secrets[mask]:
                 self._secrets[mask].append(text)
@@ -163,7 +164,7 @@ class Kept:
                 return self.secret(text)
             if ELLIPSIS in text and (is_secret(place) or "://" in text):
                 return self.secret(text)
-            if "${" in text and not allows_references and text not in self._references:
+            if "${" in text and not allows_references and (is_secret(place), text) not in self._references:
                 raise reference()
             return text
 
