@@ -52,22 +52,20 @@ NEEDS_QUOTES = re.compile(r"[\s\"=]")
 class LineFormatter(logging.Formatter):
     """``2026-01-02T03:04:05.678Z INFO routing.proxy exchange id=… model=…``
 
-    On the path of every request, hence the remembered second and the plain conversions.
+    On the path of every request, hence the remembered second and the plain conversions. From any thread.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._second = 0
-        self._prefix = ""
+        self._remembered = 0, ""  # one value: another thread must not see the second without its text
 
     def format(self, record: logging.LogRecord) -> str:
         second = int(record.created)
-        if second != self._second:
-            self._second = second
-            self._prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        line = (
-            f"{self._prefix}.{int(record.msecs):03d}Z {record.levelname} {record.name} {record.getMessage()}"
-        )
+        known, prefix = self._remembered
+        if second != known:
+            prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            self._remembered = second, prefix
+        line = f"{prefix}.{int(record.msecs):03d}Z {record.levelname} {record.name} {record.getMessage()}"
         fields = getattr(record, "fields", None)
         if fields:
             line += "".join(f" {name}={_value(value)}" for name, value in fields.items() if value is not None)
@@ -130,9 +128,11 @@ class BatchHandler(logging.StreamHandler):  # type: ignore[type-arg]  # not subs
                 line = entry if isinstance(entry, str) else self._line(entry)
                 if line is not None:
                     lines.append(line)
-            if lines:
-                self.stream.write("\n".join(lines) + "\n")
-            super().flush()
+            # A reader that went away or a full disk costs the lines, and neither the request nor the flusher.
+            with contextlib.suppress(OSError, ValueError):
+                if lines:
+                    self.stream.write("\n".join(lines) + "\n")
+                super().flush()
 
     def _run(self) -> None:
         while self._has_lines.wait():
