@@ -52,6 +52,7 @@ class Deadlines:
         """Watch nothing any more."""
         if self._timer is not None:
             self._timer.cancel()
+        self._timer, self._next_look = None, math.inf
         self._running.clear()
 
     def _look(self) -> None:
@@ -101,7 +102,9 @@ class Deadline:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         task, self._task = self._task, None
-        if self._expired and kind is not None and issubclass(kind, asyncio.CancelledError):
+        if self._expired:
             self._expired = False
-            if task is not None and task.uncancel() == 0:
+            if task is None or task.uncancel() > 0:
+                return  # somebody else cancelled it too
+            if kind is not None and issubclass(kind, asyncio.CancelledError):
                 raise TimeoutError from error
