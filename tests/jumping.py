@@ -34,6 +34,13 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         return self._clock.passed
 
 
+def cancellations() -> int:
+    """How often the calling task was asked to end and did not take it back."""
+    task = asyncio.current_task()
+    assert task is not None
+    return task.cancelling()
+
+
 def run(main: Coroutine[Any, Any, T]) -> T:
     """``main`` in a loop of its own."""
     with asyncio.Runner(loop_factory=JumpingLoop) as runner:

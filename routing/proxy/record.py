@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from providers.translation.counts import MOST_TOKENS
 from providers.translation.model import Usage
 from routing.core.resolve import Candidate, Resolution
 from routing.core.table import ClientEntry, Rejection
@@ -114,10 +115,10 @@ class Record:
             error_code=error_code[:64],
             attempts=self.attempts,
             dropped=self.dropped,
-            input_tokens=usage.input_total if usage else None,
-            output_tokens=usage.output_total if usage else None,
-            cached_tokens=usage.cache_read if usage else None,
-            reasoning_tokens=usage.reasoning if usage else None,
+            input_tokens=_kept(usage.input_total) if usage else None,
+            output_tokens=_kept(usage.output_total) if usage else None,
+            cached_tokens=_kept(usage.cache_read) if usage else None,
+            reasoning_tokens=_kept(usage.reasoning) if usage else None,
             first_byte_ms=round(self.first_byte_ms, 2) if self.first_byte_ms is not None else None,
             overhead_ms=round(self.overhead_ms, 2) if self.overhead_ms is not None else None,
             decision=decision_of(self.decision, self.fallback, self.passed_over),
@@ -142,6 +143,11 @@ class Record:
         if self.error_code:
             text += f" error={quoted(self.error_code)}"
         return text
+
+
+def _kept(tokens: int | None) -> int | None:
+    """A count that the ledger can hold: a nonsensical one must not cost the record of the exchange."""
+    return tokens if tokens is None or 0 <= tokens <= MOST_TOKENS else None
 
 
 class ExchangeLogged(logging.LogRecord):

@@ -264,8 +264,8 @@ def test_lines_of_many_threads_arrive_whole_once_and_with_their_own_time():
     assert [line for line, match in zip(lines, found, strict=True) if match is None] == []
     names = [match[2] for match in found if match]
     assert len(set(names)) == len(names) == each * threads_count
-    for thread in range(threads_count):
-        own = [int(name.split("-")[1]) for name in names if name.startswith(f"{thread}-")]
+    for number in range(threads_count):
+        own = [int(name.split("-")[1]) for name in names if name.startswith(f"{number}-")]
         assert own == list(range(each)), "in order"
 
 

@@ -6,6 +6,7 @@ Source: the SDK's ``Usage``, ``MessageDeltaUsage`` and ``StopReason`` types (ant
 
 from __future__ import annotations
 
+from providers.translation.counts import count_of
 from providers.translation.model import ErrorInfo, Json, Stop, StopKind, Usage
 
 _STOP_KINDS = {
@@ -158,5 +159,4 @@ def encode_tier(tier: str | None) -> str | None:
 
 
 def _count(raw: Json, key: str) -> int | None:
-    value = raw.get(key) if isinstance(raw, dict) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return count_of(raw.get(key)) if isinstance(raw, dict) else None

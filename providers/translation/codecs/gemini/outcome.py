@@ -12,8 +12,9 @@ import hashlib
 import msgspec
 
 from providers.translation.codec import AnswerContext
-from providers.translation.codecs.gemini.fields import Fields
+from providers.translation.codecs.gemini.fields import Fields, as_integer
 from providers.translation.codecs.gemini.parts import STOP_KINDS, finish_reason
+from providers.translation.counts import count_of
 from providers.translation.model import Json, Stop, StopKind, ToolCall, Usage
 
 UNSPECIFIED = (None, "", "FINISH_REASON_UNSPECIFIED")
@@ -44,22 +45,23 @@ def encode_stop(stop: Stop | None) -> dict[str, Json]:
 def decode_usage(usage: Fields | None) -> Usage | None:
     if usage is None:
         return None
-    prompt, tools = usage.integer("promptTokenCount"), usage.integer("toolUsePromptTokenCount")
-    answer, thoughts = usage.integer("candidatesTokenCount"), usage.integer("thoughtsTokenCount")
-    total = usage.integer("totalTokenCount")
+    prompt, tools = _told(usage, "promptTokenCount"), _told(usage, "toolUsePromptTokenCount")
+    answer, thoughts = _told(usage, "candidatesTokenCount"), _told(usage, "thoughtsTokenCount")
+    total = _told(usage, "totalTokenCount")
     input_total, output_total = _sum(prompt, tools), _sum(answer, thoughts)
     if output_total is None and total is not None and input_total is not None:
         # Proto3 JSON leaves zeros out: a blocked or empty answer names no output at all.
         output_total = max(total - input_total, 0)
-    return Usage(
+    known = Usage(
         input_total=input_total,
-        cache_read=usage.integer("cachedContentTokenCount"),
+        cache_read=_told(usage, "cachedContentTokenCount"),
         output_total=output_total,
         reasoning=thoughts,
         audio_in=_audio(usage.objects("promptTokensDetails")),
         audio_out=_audio(usage.objects("candidatesTokensDetails")),
         total=total,
     )
+    return None if known == Usage() else known
 
 
 def encode_usage(usage: Usage) -> dict[str, Json]:
@@ -146,10 +148,14 @@ def _sum(first: int | None, second: int | None) -> int | None:
     return (first or 0) + (second or 0)
 
 
+def _told(counts: Fields, name: str) -> int | None:
+    return count_of(as_integer(counts.take(name)))
+
+
 def _audio(details: list[Fields]) -> int | None:
     for detail in details:
         if (detail.text("modality") or "").upper() == "AUDIO":
-            return detail.integer("tokenCount")
+            return _told(detail, "tokenCount")
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from providers.translation.counts import count_of
 from providers.translation.json_text import dumps
 from providers.translation.model import (
     Json,
@@ -88,5 +89,4 @@ def _length(part: Part) -> int:
 
 
 def _count(raw: dict[str, Json], name: str) -> int | None:
-    value = raw.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return count_of(raw.get(name))

@@ -4,12 +4,11 @@ share, both ways.
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
 
 from providers.translation.audio import PCM_MIME, as_wav, joined
 from providers.translation.codec import AnswerContext
+from providers.translation.counts import Count, count_of
 from providers.translation.media import data_url, is_data_url, parse_data_url, sniff_mime
 from providers.translation.model import AudioDelta, ErrorInfo, Json, Media, Stop, StopKind, Usage
 from providers.values import Format
@@ -96,49 +95,48 @@ def decode_usage(raw: Json) -> Usage | None:
         return None
     prompt = _mapping(raw.get("prompt_tokens_details"))
     completion = _mapping(raw.get("completion_tokens_details"))
-    cached = _count(prompt.get("cached_tokens"))
+    cached = count_of(prompt.get("cached_tokens"))
     if cached is None:
-        cached = _count(raw.get("prompt_cache_hit_tokens"))
+        cached = count_of(raw.get("prompt_cache_hit_tokens"))
     if cached is None:
-        cached = _count(raw.get("cached_tokens"))
+        cached = count_of(raw.get("cached_tokens"))
     usage = Usage(
-        input_total=_count(raw.get("prompt_tokens")),
+        input_total=count_of(raw.get("prompt_tokens")),
         cache_read=cached,
-        cache_write=_count(prompt.get("cache_write_tokens")),
-        output_total=_count(raw.get("completion_tokens")),
-        reasoning=_count(completion.get("reasoning_tokens")),
-        audio_in=_count(prompt.get("audio_tokens")),
-        audio_out=_count(completion.get("audio_tokens")),
-        total=_count(raw.get("total_tokens")),
+        cache_write=count_of(prompt.get("cache_write_tokens")),
+        output_total=count_of(raw.get("completion_tokens")),
+        reasoning=count_of(completion.get("reasoning_tokens")),
+        audio_in=count_of(prompt.get("audio_tokens")),
+        audio_out=count_of(completion.get("audio_tokens")),
+        total=count_of(raw.get("total_tokens")),
     )
     return None if usage == NOTHING_TOLD else usage
 
 
 NOTHING_TOLD = Usage()
-_Count = Annotated[int, msgspec.Meta(ge=0)] | None
 
 
 class _PromptDetails(msgspec.Struct):
-    cached_tokens: _Count = None
-    cache_write_tokens: _Count = None
-    audio_tokens: _Count = None
+    cached_tokens: Count = None
+    cache_write_tokens: Count = None
+    audio_tokens: Count = None
 
 
 class _CompletionDetails(msgspec.Struct):
-    reasoning_tokens: _Count = None
-    audio_tokens: _Count = None
+    reasoning_tokens: Count = None
+    audio_tokens: Count = None
 
 
 class PlainUsage(msgspec.Struct):
     """Usage as the specification has it, which nearly all is: several times cheaper than ``decode_usage``."""
 
-    prompt_tokens: _Count = None
-    completion_tokens: _Count = None
-    total_tokens: _Count = None
+    prompt_tokens: Count = None
+    completion_tokens: Count = None
+    total_tokens: Count = None
     prompt_tokens_details: _PromptDetails | None = None
     completion_tokens_details: _CompletionDetails | None = None
-    prompt_cache_hit_tokens: _Count = None
-    cached_tokens: _Count = None
+    prompt_cache_hit_tokens: Count = None
+    cached_tokens: Count = None
 
     def neutral(self) -> Usage | None:
         """The same as ``decode_usage`` makes of it."""
@@ -191,16 +189,6 @@ def _mapping(value: Json) -> dict[str, Json]:
     return value if isinstance(value, dict) else {}
 
 
-def _count(value: Json) -> int | None:
-    if type(value) is int and value >= 0:
-        return value
-    if value is None or isinstance(value, bool):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if isinstance(value, int) and value >= 0 else None
-
-
 # --- citations ---------------------------------------------------------------------------------
 
 
@@ -220,7 +208,7 @@ def decode_annotation(item: Json, text: str, before: int = 0) -> dict[str, Json]
     url = source.get("url")
     if not isinstance(url, str):
         return None
-    start, end = _count(source.get("start_index")), _count(source.get("end_index"))
+    start, end = count_of(source.get("start_index")), count_of(source.get("end_index"))
     if start is not None and end is not None and before <= start:
         start, end = start - before, end - before
     cited = text[start:end] if start is not None and end is not None and start < end <= len(text) else None
@@ -323,7 +311,7 @@ def audio_delta(raw: dict[str, Json], candidate: int, i: int) -> AudioDelta:
         i=i,
         data=data if isinstance(data, str) else "",
         transcript=words if isinstance(words, str) else "",
-        expires_at=_count(raw.get("expires_at")),
+        expires_at=count_of(raw.get("expires_at")),
     )
 
 

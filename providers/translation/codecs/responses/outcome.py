@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from providers.translation.counts import count_of
 from providers.translation.model import Json, Stop, StopKind, Usage
 
 _LENGTH = (StopKind.LENGTH, StopKind.CONTEXT_WINDOW)
@@ -61,12 +62,12 @@ def decode_usage(raw: Json) -> Usage | None:
         return None
     read, written = _mapping(raw.get("input_tokens_details")), _mapping(raw.get("output_tokens_details"))
     usage = Usage(
-        input_total=_count(raw.get("input_tokens")),
-        cache_read=_count(read.get("cached_tokens")),
-        cache_write=_count(read.get("cache_write_tokens")),
-        output_total=_count(raw.get("output_tokens")),
-        reasoning=_count(written.get("reasoning_tokens")),
-        total=_count(raw.get("total_tokens")),
+        input_total=count_of(raw.get("input_tokens")),
+        cache_read=count_of(read.get("cached_tokens")),
+        cache_write=count_of(read.get("cache_write_tokens")),
+        output_total=count_of(raw.get("output_tokens")),
+        reasoning=count_of(written.get("reasoning_tokens")),
+        total=count_of(raw.get("total_tokens")),
     )
     return None if usage == Usage() else usage
 
@@ -92,14 +93,6 @@ def _mapping(value: Json) -> dict[str, Json]:
     return value if isinstance(value, dict) else {}
 
 
-def _count(value: Json) -> int | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if isinstance(value, int) and value >= 0 else None
-
-
 # --- citations ---------------------------------------------------------------------------------
 
 
@@ -116,7 +109,7 @@ def decode_annotation(item: Json, text: str) -> dict[str, Json] | None:
     url, title = item.get("url"), item.get("title")
     if not isinstance(url, str) or not url:
         return None
-    start, end = _count(item.get("start_index")), _count(item.get("end_index"))
+    start, end = count_of(item.get("start_index")), count_of(item.get("end_index"))
     spans = start is not None and end is not None and start < end <= len(text)
     return {
         "url": url,

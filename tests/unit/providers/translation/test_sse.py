@@ -54,3 +54,19 @@ def test_bytes_that_are_not_utf8_break_the_protocol():
 
 def test_an_empty_stream_has_no_event():
     assert read() == read(b"") == read(b"\n\n\n") == []
+
+
+BLOCKS = [
+    "data: x", "event: n\ndata: {}", "data:x", "data: ", "data:", "data", "event: n\ndata: ", "event: n",
+    "event: \ndata: x", "data: a\ndata: b", "event: n\ndata: a\ndata: b", "data: x\nevent: late", ": c",
+    "data: event: n\ndata: y", "event: a\nevent: b\ndata: x", "data:  two spaces", "event:n\ndata: x",
+    "id: 1\ndata: x", "x\ndata: y", "data: \u2028\x0b\x0c\x85", "", "\ndata: z",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(BLOCKS), max_size=6))
+def test_events_that_come_together_are_read_as_those_that_come_alone(blocks):
+    """Together the usual ones are read by one expression; others beside them must change nothing."""
+    alone = [event for block in blocks for event in read(f"{block}\n: not usual\n\n".encode())]
+    assert read(*(f"{block}\n\n".encode() for block in blocks)) == alone
+    assert read("".join(f"{block}\n\n" for block in blocks).encode()) == alone

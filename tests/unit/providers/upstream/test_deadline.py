@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from providers.upstream.deadline import SPACING_S, Deadlines
-from tests.jumping import run
+from tests.jumping import cancellations, run
 
 LATE_S = SPACING_S + 0.001
 
@@ -121,7 +121,7 @@ def test_what_ends_in_time_is_left_alone():
             await asyncio.sleep(4.9)
         deadline.close()
         await asyncio.sleep(60)
-        assert asyncio.current_task().cancelling() == 0
+        assert cancellations() == 0
 
     run(main())
 
@@ -160,7 +160,7 @@ def test_a_timeout_around_it_is_told_apart():
         async with asyncio.timeout(100) as around:
             await expired_at(deadline)
         assert not around.expired()
-        assert asyncio.current_task().cancelling() == 0
+        assert cancellations() == 0
 
     run(main())
 
@@ -180,7 +180,7 @@ def test_a_wait_that_answers_its_end_with_an_error_of_its_own_is_not_cancelled_l
         deadline = Deadlines().begin(5)
         with pytest.raises(OSError, match="ended"), deadline:
             await ends_with_an_error()
-        assert asyncio.current_task().cancelling() == 0
+        assert cancellations() == 0
 
     run(main())
 

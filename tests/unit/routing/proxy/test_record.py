@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 
 import msgspec
 import pytest
 
+from providers.translation.counts import MOST_TOKENS
 from providers.translation.model import Usage
 from providers.values import CredentialEntry
 from routing.core.resolve import Candidate, Resolution
@@ -84,6 +86,45 @@ def test_the_log_line_holds_no_secret_and_warns_of_failures(record, caplog):
     assert entry.levelno == logging.WARNING
     assert "error=upstream_error" in entry.getMessage()
     assert "canary" not in entry.getMessage()
+
+
+def test_the_log_line_can_be_told_later_and_by_any_formatter(record, caplog):
+    record.usage = Usage(input_total=9, output_total=3, is_estimated=True)
+    record.served_by = candidate(label="prod")
+    with caplog.at_level(logging.INFO, "routing.proxy"):
+        record.write(Lines(), status=200, outcome="ok", duration_ms=1.26)
+    (entry,) = caplog.records
+    assert (entry.name, entry.levelname, entry.exc_info, entry.args) == ("routing.proxy", "INFO", None, ())
+    said = (
+        "exchange id=r-1 key=3 model=fast status=200 outcome=ok attempts=0 ms=1.3 provider=acme credential=7"
+        " in=9 out=3 estimated=true"
+    )
+    assert entry.getMessage() == said
+    text = logging.Formatter("%(asctime)s.%(msecs)03d %(levelname)s:%(name)s:%(message)s").format(entry)
+    assert text.endswith(f" INFO:routing.proxy:{said}")
+    assert copy.copy(entry).getMessage() == said, "as a handler with a queue does"
+
+
+def test_below_the_level_no_line_is_made(record, caplog):
+    with caplog.at_level(logging.WARNING, "routing.proxy"):
+        record.write(Lines(), status=200, outcome="ok", duration_ms=1)
+    assert not caplog.records
+
+
+def test_a_failure_is_told_though_only_warnings_are(record, caplog):
+    with caplog.at_level(logging.WARNING, "routing.proxy"):
+        record.write(Lines(), status=503, outcome="error", duration_ms=1)
+    assert [entry.levelno for entry in caplog.records] == [logging.WARNING]
+
+
+@pytest.mark.parametrize("nonsense", [-1, MOST_TOKENS + 1, 10**30])
+def test_a_nonsensical_count_does_not_cost_the_record(record, nonsense):
+    ledger = Lines()
+    record.usage = Usage(input_total=nonsense, output_total=3, cache_read=nonsense, reasoning=nonsense)
+    record.write(ledger, status=200, outcome="ok", duration_ms=1)
+    (line,) = ledger.written
+    told = (line.input_tokens, line.output_tokens, line.cached_tokens, line.reasoning_tokens)
+    assert told == (None, 3, None, None)
 
 
 def test_a_client_cannot_forge_a_log_line(record, caplog):

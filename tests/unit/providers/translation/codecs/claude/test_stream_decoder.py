@@ -334,3 +334,51 @@ def test_sloppy_fields_are_tolerated():
     broken = delta(0, "input_json_delta", partial_json="{")
     answer = collect(decode([sse(START, server, broken, *tail)]))
     assert answer.candidates[0].parts[0].raw["input"] == "{"
+
+
+ODD_DELTAS = [
+    '{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hé\\n\\u2028"}}',
+    '{"index":0,"delta":{"text":"a","type":"text_delta"},"type":"content_block_delta"}',
+    '{ "delta" : { "text" : "a" , "type" : "text_delta" } , "type" : "content_block_delta" , "index" : 0 }',
+    '{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":""}}',
+    '{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":null}}',
+    '{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":7}}',
+    '{"type":"content_block_delta","index":0,"delta":{"type":"text_delta"}}',
+    '{"type":"content_block_delta","index":0.0,"delta":{"type":"text_delta","text":"a"}}',
+    '{"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"a"}}',
+    '{"type":"content_block_delta","index":"0","delta":{"type":"text_delta","text":"a"}}',
+    '{"type":"content_block_delta","index":null,"delta":{"type":"text_delta","text":"a"}}',
+    '{"type":"content_block_delta","delta":{"type":"text_delta","text":"a"}}',
+    '{"index":0,"delta":{"type":"text_delta","text":"a"}}',
+    '{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"},"extra":{"deep":[1,{}]}}',
+    '{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a","citations":[{}]}}',
+    '{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","x":"text_delta","text":"a"}}',
+    '{"type":"content_block_delta","index":0,"delta":{"type":"new_delta","was":"text_delta","text":"a"}}',
+    '{"type":"message_delta","index":0,"delta":{"type":"text_delta","text":"a","stop_reason":"end_turn"}}',
+    '{"type":"new_event","index":0,"delta":{"type":"text_delta","text":"a"}}',
+    '{"type":"error","error":{"type":"api_error","message":"a \\"text_delta\\" broke"},"x":"text_delta"}',
+    '{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}',
+    '{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}} x',
+    '{"type":"content_block_delta","index":0,"delta":[{"type":"text_delta","text":"a"}]}',
+    '{"type":"content_block_delta","index":0,"delta":"text_delta"}',
+    '["text_delta"]',
+]
+
+
+@pytest.mark.parametrize("data", ODD_DELTAS)
+def test_the_short_way_for_a_text_reads_it_as_the_long_way_does(data):
+    """A delta spelled with an escape is not seen by the short way."""
+
+    def heard(spelled):
+        decoder = CODEC.stream_decoder(make_context())
+        for event in (START, block_start(0, type="text", text="")):
+            decoder.feed(SseEvent(None, msgspec.json.encode(event).decode()))
+        try:
+            events = decoder.feed(SseEvent("content_block_delta", spelled))
+            return events, decoder.feed(SseEvent(None, '{"type":"content_block_stop","index":0}'))
+        except UpstreamProtocolError as error:
+            return error.message
+
+    escaped = data.replace('"text_delta"', '"text\\u005fdelta"')
+    assert heard(data) == heard(escaped)
+    assert escaped != data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
@@ -17,8 +18,10 @@ from providers.translation.model import (
     CitationDelta,
     End,
     ErrorInfo,
+    Event,
     Heartbeat,
     Media,
+    Part,
     PartStart,
     PartStop,
     Reasoning,
@@ -331,3 +334,52 @@ def test_the_legacy_client_gets_function_call_deltas():
     assert found == [{"name": "f", "arguments": ""}, {"arguments": '{"x":1}'}]
     assert chunks_of(raw)[-2]["choices"][0]["finish_reason"] == "function_call"
     assert b"tool_calls" not in raw
+
+
+def any_events(dice: random.Random) -> list[Event]:
+    """A stream in which everything comes between everything, for one or two choices."""
+    events: list[Event] = [START]
+    kinds: dict[tuple[int, int], type[Part]] = {}
+    many = dice.choice([1, 1, 2])
+    for _ in range(dice.randrange(5, 60)):
+        candidate = dice.randrange(many)
+        own = [place for place in kinds if place[0] == candidate]
+        if not own or dice.random() < 0.15:
+            place = candidate, len(own)
+            part = dice.choice(
+                [Text(text=""), Text(text="T"), RefusalText(text=""), Reasoning(), ToolCall(id="c", name="f")]
+            )
+            kinds[place] = type(part)
+            events.append(PartStart(candidate=candidate, i=place[1], part=part))
+            continue
+        place = dice.choice(own[-2:])
+        kind, text = kinds[place], dice.choice(["a", "", 'é"\n', "\u2028", "x" * 50])
+        match kind:
+            case _ if kind in (Text, RefusalText):
+                logprobs = [{"token": "a", "logprob": -1.0}] if dice.random() < 0.1 else None
+                delta = TextDelta(candidate=candidate, i=place[1], text=text, logprobs=logprobs)
+                events += [delta] * dice.randrange(1, 4)
+            case _ if kind is Reasoning:
+                events.append(ReasoningDelta(candidate=candidate, i=place[1], text=text))
+            case _:
+                events.append(ArgumentsDelta(candidate=candidate, i=place[1], text=text))
+        if dice.random() < 0.1:
+            extra = [
+                Heartbeat(candidate=candidate),
+                PartStop(candidate=candidate, i=place[1]),
+                UsageUpdate(usage=Usage(input_total=3), service_tier="flex"),
+                CitationDelta(candidate=candidate, i=place[1], citation={"url": "https://a.example"}),
+                Stopped(candidate=candidate, stop=Stop(StopKind.END)),
+            ]
+            events.append(dice.choice(extra))
+    return [*events, dice.choice([End(), StreamError(info=ErrorInfo(status=500, message="x"))]), *TEXT]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_text_that_goes_on_is_written_as_one_that_begins(seed):
+    events = any_events(random.Random(seed))
+    asked = context(include_usage=bool(seed % 2))
+    running, beginning = CODEC.stream_encoder(asked), CODEC.stream_encoder(asked)
+    for event in events:
+        beginning._run = None
+        assert running.encode(event) == beginning.encode(event), event
