@@ -14,6 +14,7 @@ def main():  # type: () -> None
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cliproxy_site.settings")
     try:
         from django.core.management import execute_from_command_line
+        from django.db import OperationalError, ProgrammingError
     except ModuleNotFoundError:
         sys.exit(
             "The gateway's packages are not installed for this Python (%s): run `make install`, then use "  # noqa: UP031
@@ -24,6 +25,13 @@ def main():  # type: () -> None
         execute_from_command_line(sys.argv)
     except KeyboardInterrupt:
         sys.exit(130)
+    except (OperationalError, ProgrammingError) as error:
+        if "--traceback" in sys.argv:
+            raise
+        sys.exit(
+            "The database cannot be used: %s. If it is new, start `manage.py serve` once, or run "  # noqa: UP031
+            "`manage.py migrate`." % str(error).strip().split("\n")[0].rstrip(".")
+        )
     except BrokenPipeError:
         # Whoever read the output (head, less) has gone; nothing may be flushed into it at the exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

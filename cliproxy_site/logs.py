@@ -69,7 +69,8 @@ class LineFormatter(logging.Formatter):
         fields = getattr(record, "fields", None)
         if fields:
             line += "".join(f" {name}={_value(value)}" for name, value in fields.items() if value is not None)
-        if record.exc_info:
+        # Django hands over the traceback of every page that it refuses (403, 404): no fault of the program.
+        if record.exc_info and getattr(record, "status_code", 500) >= 500:
             line += "\n" + self.formatException(record.exc_info)
         return masked(line)
 

@@ -20,6 +20,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.text import capfirst
 
 from oauth import login_actions
 from oauth.flows.channel import Channel
@@ -269,6 +270,22 @@ class LoginPages(CredentialPages):
             context["login"] = login_context(credential)
             context["may_connect"] = request.user.has_perm(CONNECT)
         return super().render_change_form(request, context, *args, **kwargs)
+
+
+class TakesLoginsAlong(ModelAdmin[Any]):
+    """Rows with which logins go. Nobody may delete a login alone, and that says nothing of its credential."""
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """A timeline has hundreds of lines: they are counted, not listed."""
+        shown, counts, refused, protected = super().get_deleted_objects(objs, request)
+        event = f"{capfirst(CredentialEvent._meta.verbose_name)}: "
+        return _without(shown, event), counts, refused - {OAuthToken._meta.verbose_name}, protected
+
+
+def _without(lines: list[Any], start: str) -> list[Any]:
+    """Django's nested list less the lines that begin so."""
+    kept = (_without(line, start) if isinstance(line, list) else line for line in lines)
+    return [line for line in kept if line != [] and not str(line).startswith(start)]
 
 
 class ShownOnly(ModelAdmin[Any]):

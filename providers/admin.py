@@ -347,7 +347,7 @@ class ProviderPages(OwnedAdmin[Provider]):
     @admin.display(description="models")
     def models_found(self, obj: Provider) -> str:
         if obj.discovered_at is None:
-            return "not asked yet"
+            return "none known yet"
         return f"{len(obj.discovered_models)} found, {naturaltime(obj.discovered_at)}"
 
     @admin.display(description="models")

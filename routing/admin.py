@@ -20,7 +20,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from oauth.admin import LoginPages, channels_of_kind
+from oauth.admin import LoginPages, TakesLoginsAlong, channels_of_kind
 from providers.admin import (
     CredentialInline,
     OwnedAdmin,
@@ -61,7 +61,7 @@ CREDENTIALS_SHOWN = 50
 """In the panel of a provider's page."""
 
 
-class WithCredentials(Switchable):
+class WithCredentials(TakesLoginsAlong, Switchable):
     """Rows behind which stand credentials that can be called and whose cooldowns can be ended.
 
     The buttons of a page POST to addresses of their own: a link could be followed by a prefetching browser

@@ -39,6 +39,17 @@ def test_a_formatter_tells_each_second_anew():
     assert [time[-5:] for time in times] == ["04:00", "04:01", "04:01", "05:01"]
 
 
+@pytest.mark.parametrize(("status", "is_fault"), [(403, False), (404, False), (500, True), (None, True)])
+def test_a_refused_page_is_one_line_and_a_fault_has_its_traceback(status, is_fault):
+    try:
+        raise PermissionError("not for you")
+    except PermissionError:
+        record = logging.LogRecord("django.request", logging.WARNING, "f", 1, "m", (), sys.exc_info())
+    if status:
+        record.status_code = status
+    assert ("PermissionError: not for you" in LineFormatter().format(record)) is is_fault
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.core import management
+from django.db import OperationalError
 
 import manage
 
@@ -19,6 +20,18 @@ def test_an_interrupted_command_exits_with_130(monkeypatch):
     with pytest.raises(SystemExit) as ended:
         manage.main()
     assert ended.value.code == 130
+
+
+def test_a_command_on_a_database_without_tables_says_what_to_do(monkeypatch):
+    def fails(arguments):
+        raise OperationalError("no such table: routing_clientkey")
+
+    monkeypatch.setattr(management, "execute_from_command_line", fails)
+    with pytest.raises(SystemExit, match=r"no such table: routing_clientkey\. .* `manage\.py migrate`\.$"):
+        manage.main()
+    monkeypatch.setattr(sys, "argv", ["manage.py", "client_key", "list", "--traceback"])
+    with pytest.raises(OperationalError):
+        manage.main()
 
 
 def test_a_python_without_the_packages_is_told_which_to_use(monkeypatch):
