@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
+from management_api.resources.maps import MAPS
 from management_api.resources.object_list_kinds import OBJECT_LISTS
 from management_api.resources.scalars import SCALARS
 from management_api.viewsets.auth_files import (
@@ -20,6 +21,7 @@ from management_api.viewsets.client_keys import ClientKeyList
 from management_api.viewsets.document import OpenApiDocument
 from management_api.viewsets.explain import ExplainRoute
 from management_api.viewsets.logins import AuthStatus, AuthUrl, OAuthCallback, OAuthSession
+from management_api.viewsets.maps import Channels
 from management_api.viewsets.object_lists import KeyList
 from management_api.viewsets.settings import ClearableSetting, Setting
 
@@ -45,5 +47,6 @@ urlpatterns = [
     ),
     path("api-keys", ClientKeyList.as_view()),
     *(path(kind.name, KeyList.as_view(kind=kind)) for kind in OBJECT_LISTS),
+    *(path(kind.name, Channels.as_view(kind=kind, session_permissions=kind.permissions)) for kind in MAPS),
     re_path("", Unknown.as_view()),
 ]

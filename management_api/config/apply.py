@@ -193,38 +193,16 @@ class Application:
 
     def _apply_channels(self) -> None:
         """Aliases and exclusions of whole channels; those of one login belong to its own file."""
-        aliases: dict[Hashable, Values] = {}
-        positions: dict[str, int] = {}
-        for alias in self._config.channel_aliases:
-            position = positions[alias.channel] = positions.get(alias.channel, -1) + 1
-            aliases[alias.channel, alias.alias.lower()] = {
-                "channel": alias.channel,
-                "upstream_model": alias.name,
-                "alias": alias.alias,
-                "fork": alias.fork,
-                "display_name": alias.display_name,
-                "force_mapping": alias.force_mapping,
-                "position": position,
-                "origin_key": alias.origin_key,
-            }
         alias_rows = {
             (row.channel, row.alias.lower()): row
             for row in ChannelAlias.objects.filter(credential__isnull=True)
         }
-        self._reconcile(ChannelAlias, alias_rows, aliases)
-        exclusions: dict[Hashable, Values] = {
-            (exclusion.channel, exclusion.pattern): {
-                "channel": exclusion.channel,
-                "pattern": exclusion.pattern,
-                "origin_key": exclusion.origin_key,
-            }
-            for exclusion in self._config.channel_exclusions
-        }
+        self._reconcile(ChannelAlias, alias_rows, columns.channel_alias_values(self._config))
         exclusion_rows = {
             (row.channel, row.pattern): row
             for row in ChannelExclusion.objects.filter(credential__isnull=True)
         }
-        self._reconcile(ChannelExclusion, exclusion_rows, exclusions)
+        self._reconcile(ChannelExclusion, exclusion_rows, columns.channel_exclusion_values(self._config))
 
     def _remove_providers(self, kept: set[int]) -> None:
         """Delete the file's other providers; one under which an admin put rows goes over to the database."""

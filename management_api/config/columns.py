@@ -11,6 +11,7 @@ import msgspec
 from management_api.config.values import (
     ClientKeyConfig,
     CredentialConfig,
+    GatewayConfig,
     ModelConfig,
     ProviderConfig,
     SettingsConfig,
@@ -238,3 +239,34 @@ def want_exclusions(
             "pattern": pattern,
             "origin_key": f"{source.origin_key}.excluded-models[{index}]",
         }
+
+
+def channel_alias_values(config: GatewayConfig) -> dict[Hashable, Values]:
+    """Aliases of whole channels, by channel and alias."""
+    wanted: dict[Hashable, Values] = {}
+    positions: dict[str, int] = {}
+    for alias in config.channel_aliases:
+        position = positions[alias.channel] = positions.get(alias.channel, -1) + 1
+        wanted[alias.channel, alias.alias.lower()] = {
+            "channel": alias.channel,
+            "upstream_model": alias.name,
+            "alias": alias.alias,
+            "fork": alias.fork,
+            "display_name": alias.display_name,
+            "force_mapping": alias.force_mapping,
+            "position": position,
+            "origin_key": alias.origin_key,
+        }
+    return wanted
+
+
+def channel_exclusion_values(config: GatewayConfig) -> dict[Hashable, Values]:
+    """Exclusions of whole channels, by channel and pattern."""
+    return {
+        (exclusion.channel, exclusion.pattern): {
+            "channel": exclusion.channel,
+            "pattern": exclusion.pattern,
+            "origin_key": exclusion.origin_key,
+        }
+        for exclusion in config.channel_exclusions
+    }

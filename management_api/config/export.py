@@ -115,7 +115,7 @@ class _Export:
 
     def run(self) -> Export:
         content: Yaml = {} if self._mode is not Secrets.NONE else {"secrets": "kept"}
-        content |= self._settings() | self._client_keys() | self._channels()
+        content |= self._settings() | self._client_keys() | _said(channel_maps())
         providers = {provider.key: self._provider(provider) for provider in Provider.objects.order_by("key")}
         if providers:
             content["providers"] = providers
@@ -187,26 +187,6 @@ class _Export:
     def _client_keys(self) -> Yaml:
         keys = [_client_key(key) for key in ClientKey.objects.order_by("id")]
         return {"api-keys": keys} if keys else {}
-
-    def _channels(self) -> Yaml:
-        row = GatewaySettings.objects.filter(pk=1).first()
-        aliases: dict[str, list[Yaml]] = (
-            {channel: [] for channel in row.channels_without_aliases} if row else {}
-        )
-        for alias in ChannelAlias.objects.filter(credential__isnull=True).order_by(
-            "channel", "position", "id"
-        ):
-            said = {"name": alias.upstream_model, "alias": alias.alias}
-            extra = {
-                "fork": alias.fork,
-                "display-name": alias.display_name,
-                "force-mapping": alias.force_mapping,
-            }
-            aliases.setdefault(alias.channel, []).append(said | _said(extra))
-        patterns: dict[str, list[str]] = {}
-        for exclusion in ChannelExclusion.objects.filter(credential__isnull=True):
-            patterns.setdefault(exclusion.channel, []).append(exclusion.pattern)
-        return _said({"oauth-model-alias": aliases, "oauth-excluded-models": patterns})
 
     # --- providers ----------------------------------------------------------------------------
 
@@ -323,6 +303,24 @@ def _rules_of(provider: Provider, credential: Credential | None) -> Yaml:
         ],
     }
     return _said(found)
+
+
+def channel_maps() -> Yaml:
+    """Aliases and exclusions of whole channels; an empty list of aliases switches the built-in ones off."""
+    row = GatewaySettings.objects.filter(pk=1).first()
+    aliases: dict[str, list[Yaml]] = {channel: [] for channel in row.channels_without_aliases} if row else {}
+    for alias in ChannelAlias.objects.filter(credential__isnull=True).order_by("channel", "position", "id"):
+        said = {"name": alias.upstream_model, "alias": alias.alias}
+        extra = {
+            "fork": alias.fork,
+            "display-name": alias.display_name,
+            "force-mapping": alias.force_mapping,
+        }
+        aliases.setdefault(alias.channel, []).append(said | _said(extra))
+    patterns: dict[str, list[str]] = {}
+    for exclusion in ChannelExclusion.objects.filter(credential__isnull=True):
+        patterns.setdefault(exclusion.channel, []).append(exclusion.pattern)
+    return {"oauth-model-alias": aliases, "oauth-excluded-models": patterns}
 
 
 def aliases_of(rows: models.QuerySet[ModelAlias]) -> Iterator[Yaml]:

@@ -11,19 +11,16 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import msgspec
 from django.utils import timezone
 
-from management_api.config import columns, export, schema
+from management_api.config import columns, export
 from management_api.config.blocks import BLOCKS, Block
 from management_api.config.parts import free_key, slug
-from management_api.config.problems import ConfigRefused
 from management_api.config.values import CredentialConfig, GatewayConfig, ProviderConfig
 from management_api.errors import ManagementError
-from management_api.resources import masking
 from management_api.resources.object_list import KEY_ENTRIES, Entry, Held, Values
 from management_api.resources.object_list_kinds import ObjectList
-from management_api.resources.writing import one_transaction, refuse_rows_of_a_file
+from management_api.resources.writing import one_transaction, read_block, refuse_rows_of_a_file
 from providers import secrets
 from providers.models import Credential, CredentialHealth, Provider
 from routing.models import ModelAlias, ModelExclusion
@@ -50,19 +47,11 @@ def change(kind: ObjectList, edit: Callable[[Held], list[Entry]]) -> None:
         old = [entry for entry, _ in rendered]
         new = edit(Held(tuple(old), allows_references=True))
         rows = [row for _, row in rendered]
-        before, after = _read(kind, old), _read(kind, new)
+        before, after = (read_block(kind.name, [entry.values for entry in entries]) for entries in (old, new))
         if kind.is_by_name:
             _store_providers(rows, old, new, before, after)
         else:
             _store_credentials(_BLOCKS[kind.name], rows, new, before, after)
-
-
-def _read(kind: ObjectList, entries: Sequence[Entry]) -> GatewayConfig:
-    content = {kind.name: [masking.escaped(entry.values) for entry in entries]}
-    try:
-        return schema.accept(msgspec.json.encode(content), "the body", {})[0]
-    except ConfigRefused as error:
-        raise ManagementError(400, "invalid body", message=str(error)) from error
 
 
 # --- rows as entries --------------------------------------------------------------------------

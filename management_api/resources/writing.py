@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import msgspec
 from django.conf import settings
 from django.db import transaction
 from rest_framework.request import Request
@@ -22,10 +25,14 @@ from rest_framework.request import Request
 from management_api.config import document, editing, schema
 from management_api.config.problems import ConfigRefused
 from management_api.config.startup import load_and_apply
+from management_api.config.values import GatewayConfig
 from management_api.errors import ManagementError
+from management_api.resources import masking
 from providers.models import Owned
 from routing.models import ConfigRevision
 from routing.serving import live_of
+
+logger = logging.getLogger(__name__)
 
 LOCK_NAME = "config.lock"
 
@@ -84,6 +91,21 @@ def _refusal(path: Path, error: ConfigRefused) -> ManagementError:
     except ConfigRefused as before:
         return ManagementError(500, f"failed to save config: {before}")
     return ManagementError(400, "invalid body", message=str(error))
+
+
+def read_block(name: str, content: Any) -> GatewayConfig:
+    """``content`` as a file would have it under ``name``; what has no effect is logged, as with a file.
+
+    Raises ManagementError 400.
+    """
+    said = msgspec.json.encode({name: masking.escaped(content)})
+    try:
+        config, problems = schema.accept(said, "a request", {})
+    except ConfigRefused as error:
+        raise ManagementError(400, "invalid body", message=str(error)) from error
+    for problem in problems:
+        logger.warning("%s", problem)
+    return config
 
 
 def refuse_rows_of_a_file(*rows: Owned | None) -> None:
