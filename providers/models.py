@@ -62,7 +62,9 @@ class Provider(CallRules, Owned):
     key = models.SlugField(max_length=64, help_text="Stable id; shown to clients and never changed.")
     adapter = models.CharField("kind", max_length=64)
     name = models.CharField(max_length=100, blank=True)
-    base_url = models.CharField(max_length=500, blank=True, help_text="Empty: the vendor's own address.")
+    base_url = models.CharField(
+        "base URL", max_length=500, blank=True, help_text="Empty: the vendor's own address."
+    )
     enabled = models.BooleanField(default=True)
     prefix = models.CharField(max_length=64, blank=True)
     headers_token = models.TextField(blank=True, default="", editable=False)
@@ -74,7 +76,9 @@ class Provider(CallRules, Owned):
     """What the operator says that the provider can do: Features."""
     ladder = models.JSONField(default=dict, blank=True)
     """CoolingLadder for transient faults; {} follows the gateway's."""
-    websockets = models.BooleanField(default=False, help_text="It may be reached over a WebSocket.")
+    websockets = models.BooleanField(
+        "WebSockets", default=False, help_text="It may be reached over a WebSocket."
+    )
     options = models.JSONField(default=dict, blank=True)
     discovered_models = models.JSONField(default=list, blank=True, editable=False)
     """List of CatalogueModel as JSON objects, from the provider's own model list."""
@@ -112,7 +116,7 @@ class Credential(CallRules, Owned):
     secret_token = models.TextField(blank=True, default="", editable=False)
     fingerprint = models.CharField(max_length=64, blank=True, default="", editable=False)
     enabled = models.BooleanField(default=True)
-    base_url = models.CharField(max_length=500, blank=True)
+    base_url = models.CharField("base URL", max_length=500, blank=True)
     prefix = models.CharField(max_length=64, blank=True)
     headers_token = models.TextField(blank=True, default="", editable=False)
     proxy_token = models.TextField(blank=True, default="", editable=False)
@@ -126,7 +130,7 @@ class Credential(CallRules, Owned):
     health_message = models.CharField(max_length=500, blank=True, default="", editable=False)
     health_at = models.DateTimeField(null=True, blank=True, editable=False)
     latency_ms = models.PositiveIntegerField(null=True, blank=True, editable=False)
-    websockets = models.BooleanField(null=True, blank=True)
+    websockets = models.BooleanField("WebSockets", null=True, blank=True)
     channel = models.CharField(max_length=64, blank=True, default="", editable=False)
     """The kind of login: ``codex``, ``kiro``; "" for a key."""
     account = models.JSONField(default=dict, blank=True, editable=False)

@@ -98,6 +98,10 @@ def provider_status(provider: Provider, credentials: Iterable[Credential], now: 
     best = found[0]
     if len(found) == 1:
         return best
-    counts = [f"{n} {word.lower()}" for word in order if (n := sum(s.word == word for s in found))]
+    counts = [
+        f"{n} {'work' if word == 'Works' and n > 1 else word.lower()}"
+        for word in order
+        if (n := sum(s.word == word for s in found))
+    ]
     worst = next((s.detail for s in found if s.variant in {"danger", "warning"} and s.detail), "")
     return Status(best.word, best.variant, ", ".join(counts) + (f"; {worst}" if worst else ""))

@@ -388,7 +388,9 @@ class GatewaySettings(Owned):
         default=0, help_text="Further complete attempts of a stream that failed before its first byte."
     )
     deadline_s = models.PositiveIntegerField(
-        default=0, help_text="Longest time to a first byte, retries and waits included; 0 means no bound."
+        default=0,
+        help_text="Longest time to a first byte in seconds, retries and waits too; 0: ten minutes, or as "
+        "long as one attempt may take.",
     )
     error_rules = models.JSONField(
         "channel error rules", default=dict, blank=True, help_text="Channel → request-scoped error rules."

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from providers.models import CredentialCooldown, Provider
 from routing.models import ClientKey
-from tests.integration.admin.cast import make_credential, make_person, make_provider, make_usage
+from tests.integration.admin.cast import browser_of, make_credential, make_person, make_provider, make_usage
 
 pytestmark = pytest.mark.django_db
 GATEWAY_PAGES = (
@@ -146,6 +146,16 @@ def test_actions_do_not_follow_a_link(admin, resting):
     assert admin.get(url("providers_provider_test_now", resting.provider_id)).status_code == 403
     assert admin.get(url("providers_credential_clear_cooldowns", resting.pk)).status_code == 403
     assert resting.cooldowns.exists()
+
+
+def test_who_is_in_no_group_is_told_whom_to_ask(db):
+    nora = make_person("nora", "viewer")
+    shown = browser_of(nora).get(reverse("admin:index")).content.decode()
+    assert "in no group" not in shown
+    nora.groups.clear()
+    shown = browser_of(nora).get(reverse("admin:index")).content.decode()
+    assert "in no group. Ask an admin" in shown
+    assert "cpx-buttons" not in shown
 
 
 def test_nobody_adds_changes_or_deletes_usage_records(root):

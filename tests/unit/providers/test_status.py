@@ -57,4 +57,6 @@ def test_a_provider_is_as_good_as_its_best_credential_and_counts_the_rest():
     rows = [make_credential(health="working"), make_credential(health="broken", health_message="refused")]
     status = provider_status(provider, rows, NOW)
     assert (status.word, status.detail) == ("Works", "1 works, 1 broken; refused")
+    both = [make_credential(health="working"), make_credential(health="working")]
+    assert provider_status(provider, both, NOW).detail == "2 work"
     assert provider_status(provider, [], NOW).word == "No credential"
