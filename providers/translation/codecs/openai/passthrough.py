@@ -266,7 +266,7 @@ class Watch:
         # rfind, because CPython searches backwards several times faster than forwards (3.11: 1.4 against
         # 6 us in 16 KiB of chunks).
         span = self._find_usage(events)
-        if events.rfind(b'{"error":', -LAST_LOOK) >= 0 and _tells_error(events):
+        if events.rfind(b'{"error":', _last_look(events)) >= 0 and _tells_error(events):
             self.is_done = self.has_failed = True
         if events.rfind(b"[DONE]") >= 0 and _is_terminated(events):
             self.is_complete = self.is_done = True
@@ -302,10 +302,21 @@ class Watch:
 
 LAST_LOOK = 16 * 1024
 """Where among whole events an error is looked for, in bytes from their end: only the end follows one."""
+END_LINES = len("data: [DONE]") + 8
+"""Room for the end and the lines around it."""
 BEGUN_END = (b"data: [", b"data:[")
 
 FINISHED = (b'"finish_reason":"', b'"finish_reason": "')
 """A finish reason that is a string and not null, in the two spellings of JSON that are in use."""
+
+
+def _last_look(events: bytes) -> int:
+    """From where on an error is looked for: the last event may be longer than LAST_LOOK, as errors are that
+    quote what another server said."""
+    if len(events) <= LAST_LOOK:
+        return 0
+    start = events.rfind(b"\n\n", 0, len(events) - END_LINES)
+    return min(max(start, 0), len(events) - LAST_LOOK)
 
 
 def _tells_error(events: bytes) -> bool:

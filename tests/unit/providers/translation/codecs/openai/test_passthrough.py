@@ -235,6 +235,17 @@ def test_a_malformed_request_names_the_field_at_fault(body, param):
 # --- whole answers -----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("ending", ["\n\n", "\r\n\r\n"])
+@pytest.mark.parametrize("end", ["", "data: [DONE]"])
+@pytest.mark.parametrize("size", [10, passthrough.LAST_LOOK - 30, passthrough.LAST_LOOK, 100_000])
+def test_an_error_of_any_length_is_seen_behind_other_events(size, end, ending):
+    told = b'data: {"error":{"message":"%s"}}\n\n' % (b"x" * size)
+    last = f"{end}\n\n".encode() if end else b""
+    watch = Watch()
+    watch.feed((event(choices=choice("a")) * 500 + told + last).replace(b"\n\n", ending.encode()))
+    assert watch.has_failed
+
+
 def test_a_whole_answer_is_read_for_usage_and_error():
     usage, is_error = passthrough.read_answer(json.dumps({"usage": USAGE}).encode())
     assert usage is not None
