@@ -7,6 +7,7 @@ key order and number spelling survive. Each format's ``codecs/<format>/passthrou
 
 from __future__ import annotations
 
+import codecs
 from typing import Protocol
 
 import msgspec
@@ -150,9 +151,27 @@ def read_fields(body: bytes) -> dict[str, msgspec.Raw]:
     if not body.strip():
         raise MalformedRequest("The request body is empty; send a JSON object.")
     try:
-        return FIELDS.decode(body)
+        fields = FIELDS.decode(body)
+        if not body.isascii():
+            _check_text(body)
+        return fields
     except BAD_JSON as error:
         raise MalformedRequest(f"The request body is not a JSON object: {error}.") from error
+
+
+def _check_text(body: bytes) -> None:
+    """Raise UnicodeDecodeError where ``body`` is not UTF-8: what passes as it came is decoded nowhere."""
+    if len(body) <= TEXT_LOOK:
+        body.decode()
+        return
+    decoder, pieces = UTF_8(), memoryview(body)
+    for start in range(0, len(body), TEXT_LOOK):
+        decoder.decode(pieces[start : start + TEXT_LOOK], final=start + TEXT_LOOK >= len(body))
+
+
+UTF_8 = codecs.getincrementaldecoder("utf-8")
+TEXT_LOOK = 1024 * 1024
+"""Decoded at once: the text of a whole body can take four times its size."""
 
 
 def read_field(

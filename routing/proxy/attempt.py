@@ -125,7 +125,7 @@ class Attempt:
 
     def _is_stream(self, response: UpstreamResponse) -> bool:
         """Whether the answer to a call that wants none comes as a stream all the same."""
-        media_type = response.media_type
+        media_type = response.media_type.lower()
         framing = FRAMINGS.get(self._format)
         is_framed = framing is not None and framing.is_always
         return STREAM in media_type or (self._streams and (is_framed or "json" not in media_type))

@@ -284,7 +284,7 @@ class Trials:
                     "provider": credential.provider_key,
                     "credential": credential.id,
                     "model": candidate.model,
-                    "why": error.message,
+                    "why": _why(error),
                 }
             },
         )
@@ -295,3 +295,10 @@ class Trials:
         gateway.metrics.count(credential.provider_key, is_success=False, latency_ms=0.0)
         if error.rule is not None or self._rests(error):
             failures.note(gateway.state, candidate, error, settings, gateway.clock())
+
+
+def _why(error: UpstreamError) -> str:
+    """For the log: an upstream's own words may quote the request, so they stand in the record alone."""
+    if isinstance(error, UpstreamRefused):
+        return f"{kind_of(error).value} (status {error.refusal.status})"
+    return error.message

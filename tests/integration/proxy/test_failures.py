@@ -83,6 +83,7 @@ async def test_an_unknown_model_is_a_404(offered):
         b'{"model": null}',
         b'{"model": "m", "stream": "yes"}',
         b'{"model": "m\xff"}',
+        b'{"model": "m", "messages": [{"role": "user", "content": "\xff"}]}',
         b"{" * 20_000,
     ],
 )

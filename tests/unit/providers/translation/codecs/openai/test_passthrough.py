@@ -246,6 +246,16 @@ def test_an_error_of_any_length_is_seen_behind_other_events(size, end, ending):
     assert watch.has_failed
 
 
+@pytest.mark.parametrize("size", [0, 100, passing.TEXT_LOOK - 30, 3 * passing.TEXT_LOOK])
+def test_a_body_that_is_no_text_is_malformed_wherever_it_is_none(size):
+    begun, end = b'{"model":"m","messages":[{"role":"user","content":"' + b"x" * size, b'"}]}'
+    for good in ("é", "🙂" * 40, "\u2028"):
+        assert passthrough.parse(begun + good.encode() + end).model == "m"
+    for bad in (b"\xff", "🙂".encode()[:3], b"\xed\xa0\x80", "Grüße".encode("latin-1")):
+        with pytest.raises(MalformedRequest, match="utf-8"):
+            passthrough.parse(begun + bad + end)
+
+
 def test_a_whole_answer_is_read_for_usage_and_error():
     usage, is_error = passthrough.read_answer(json.dumps({"usage": USAGE}).encode())
     assert usage is not None
