@@ -18,6 +18,7 @@ from management_api.viewsets.auth_files import (
 )
 from management_api.viewsets.base import Unknown
 from management_api.viewsets.client_keys import ClientKeyList
+from management_api.viewsets.configuration import ConfigFile, WholeConfig
 from management_api.viewsets.document import OpenApiDocument
 from management_api.viewsets.explain import ExplainRoute
 from management_api.viewsets.logins import AuthStatus, AuthUrl, OAuthCallback, OAuthSession
@@ -48,5 +49,7 @@ urlpatterns = [
     path("api-keys", ClientKeyList.as_view()),
     *(path(kind.name, KeyList.as_view(kind=kind)) for kind in OBJECT_LISTS),
     *(path(kind.name, Channels.as_view(kind=kind, session_permissions=kind.permissions)) for kind in MAPS),
+    path("config", WholeConfig.as_view()),
+    path("config.yaml", ConfigFile.as_view()),
     re_path("", Unknown.as_view()),
 ]

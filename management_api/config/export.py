@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from enum import StrEnum
 from typing import Any
 
@@ -108,6 +108,21 @@ def export(mode: Secrets) -> Export:
     return _Export(mode).run()
 
 
+def settings_in_full() -> Yaml:
+    """Every setting of the gateway as it is in force, defaults too, without secrets."""
+    found = _Export(Secrets.NONE).settings()
+    row = GatewaySettings.objects.filter(pk=1).first() or GatewaySettings()
+    for column, path in SETTINGS:
+        _put(found, path, getattr(row, column))
+    return found
+
+
+def providers_without_secrets(but: Collection[str] = ()) -> Yaml:
+    """The entries of ``providers:`` for every provider, but for those with the keys in ``but``."""
+    made = _Export(Secrets.NONE)
+    return {row.key: made.provider(row) for row in Provider.objects.order_by("key") if row.key not in but}
+
+
 class _Export:
     def __init__(self, mode: Secrets) -> None:
         self._mode = mode
@@ -115,8 +130,8 @@ class _Export:
 
     def run(self) -> Export:
         content: Yaml = {} if self._mode is not Secrets.NONE else {"secrets": "kept"}
-        content |= self._settings() | self._client_keys() | _said(channel_maps())
-        providers = {provider.key: self._provider(provider) for provider in Provider.objects.order_by("key")}
+        content |= self.settings() | self._client_keys() | _said(channel_maps())
+        providers = {provider.key: self.provider(provider) for provider in Provider.objects.order_by("key")}
         if providers:
             content["providers"] = providers
         yaml = YAML(typ="rt", pure=True)
@@ -155,7 +170,7 @@ class _Export:
 
     # --- settings and what hangs on them ------------------------------------------------------
 
-    def _settings(self) -> Yaml:
+    def settings(self) -> Yaml:
         row = GatewaySettings.objects.filter(pk=1).first()
         if row is None:
             return {}
@@ -190,7 +205,7 @@ class _Export:
 
     # --- providers ----------------------------------------------------------------------------
 
-    def _provider(self, row: Provider) -> Yaml:
+    def provider(self, row: Provider) -> Yaml:
         name = f"{row.key}_API_KEY"
         credentials = [
             self._credential(credential, name)

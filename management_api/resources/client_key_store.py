@@ -17,6 +17,7 @@ from management_api.resources.writing import (
     change_file,
     config_path,
     one_transaction,
+    read_file,
     refuse_rows_of_a_file,
 )
 from routing import client_keys
@@ -29,7 +30,7 @@ KEY = "api-keys"
 def listed() -> list[str]:
     """The keys as they are shown."""
     path = config_path()
-    known = _of_rows(_rows()) if path is None else _of_file(document.load(path))[0]
+    known = _of_rows(_rows()) if path is None else _of_file(read_file(path))[0]
     return [key.shown for key in known]
 
 

@@ -18,6 +18,7 @@ from management_api.resources.writing import (
     config_path,
     one_transaction,
     read_block,
+    read_file,
     refuse_rows_of_a_file,
 )
 from routing.models import ChannelAlias, ChannelExclusion, GatewaySettings
@@ -29,7 +30,7 @@ ALIASES, EXCLUSIONS, RULES = "oauth-model-alias", "oauth-excluded-models", "oaut
 def held(kind: ChannelMap) -> Values:
     """The map as it stands."""
     path = config_path()
-    return _of_rows(kind) if path is None else _of_file(document.load(path), kind)
+    return _of_rows(kind) if path is None else _of_file(read_file(path), kind)
 
 
 def change(kind: ChannelMap, edit: Edit) -> None:

@@ -21,8 +21,8 @@ Path = tuple[str | int, ...]
 """Keys and indices that lead to a value."""
 
 _SECRET_KEY = re.compile(
-    r"(?:^|[-_])(?:api[-_]keys?|secret(?:[-_]key)?|password|(?:access|refresh|auth|id|bearer)[-_]token|token|"
-    r"credential|client[-_]keys|cookie)$"
+    r"(?:^|[-_])(?:api[-_]keys?|api[-_]key[-_]entries|client[-_]keys|secret(?:[-_]key)?|password|token|cookie|"
+    r"credential)$"
 )
 """The end of a key whose value, or whose list's items, are secrets."""
 _USER_INFO = re.compile(r"(?<=://)[^/?#\s]+(?=@)")

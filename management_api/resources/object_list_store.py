@@ -16,17 +16,25 @@ from management_api.resources.amending import amended, plain
 from management_api.resources.nodes import plain as as_written
 from management_api.resources.object_list import HANDLE, KEY_ENTRIES, Entry, Held, Values
 from management_api.resources.object_list_kinds import ObjectList
-from management_api.resources.writing import change_file, config_path
+from management_api.resources.writing import change_file, config_path, read_file
 
 Edit = Callable[[Held], list[Entry]]
 
 
 def shown(kind: ObjectList) -> list[Values]:
     """The list for an answer: secrets masked, with the handle of each credential."""
+    filled = str if config_path() is None else _filled
+    return [_described(kind, entry, filled) for entry in _held(kind).entries]
+
+
+def entries(kind: ObjectList) -> list[Values]:
+    """The list as it is written, secrets included."""
+    return [entry.values for entry in _held(kind).entries]
+
+
+def _held(kind: ObjectList) -> Held:
     path = config_path()
-    if path is None:
-        return [_described(kind, entry, str) for entry in provider_rows.held(kind).entries]
-    return [_described(kind, entry, _filled) for entry in _of_file(document.load(path), kind).entries]
+    return provider_rows.held(kind) if path is None else _of_file(read_file(path), kind)
 
 
 def change(kind: ObjectList, edit: Edit) -> None:

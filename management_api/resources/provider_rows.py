@@ -19,7 +19,7 @@ from management_api.config.parts import free_key, slug
 from management_api.config.values import CredentialConfig, GatewayConfig, ProviderConfig
 from management_api.errors import ManagementError
 from management_api.resources.object_list import KEY_ENTRIES, Entry, Held, Values
-from management_api.resources.object_list_kinds import ObjectList
+from management_api.resources.object_list_kinds import OBJECT_LISTS, ObjectList
 from management_api.resources.writing import one_transaction, read_block, refuse_rows_of_a_file
 from providers import secrets
 from providers.models import Credential, CredentialHealth, Provider
@@ -52,6 +52,18 @@ def change(kind: ObjectList, edit: Callable[[Held], list[Entry]]) -> None:
             _store_providers(rows, old, new, before, after)
         else:
             _store_credentials(_BLOCKS[kind.name], rows, new, before, after)
+
+
+def listed() -> set[str]:
+    """Keys of the providers that the lists show."""
+    blocks = [_BLOCKS[kind.name] for kind in OBJECT_LISTS if not kind.is_by_name]
+    of_blocks = {(block.key, block.adapter) for block in blocks}
+    rows = Provider.objects.values_list("key", "adapter", "base_url")
+    return {
+        key
+        for key, adapter, base_url in rows
+        if (key, adapter) in of_blocks or (adapter == COMPATIBLE and base_url)
+    }
 
 
 # --- rows as entries --------------------------------------------------------------------------

@@ -42,6 +42,14 @@ def config_path() -> Path | None:
     return Path(settings.CONFIG_FILE) if settings.CONFIG_FILE else None
 
 
+def read_file(path: Path) -> document.Document:
+    """What the file says now. Raises ManagementError 500 when it is not to be read."""
+    try:
+        return document.load(path)
+    except ConfigRefused as error:
+        raise ManagementError(500, f"failed to read config: {error}") from error
+
+
 @contextmanager
 def one_writer() -> Iterator[None]:
     """Alone among the writers of the API, from the edit to its application: of two edits, the older must not
