@@ -152,21 +152,26 @@ def read_fields(body: bytes) -> dict[str, msgspec.Raw]:
         raise MalformedRequest("The request body is empty; send a JSON object.")
     try:
         fields = FIELDS.decode(body)
-        if not body.isascii():
-            _check_text(body)
-        return fields
     except BAD_JSON as error:
         raise MalformedRequest(f"The request body is not a JSON object: {error}.") from error
+    if not (body.isascii() or _is_text(body)):
+        name = next((name for name, raw in fields.items() if not _is_text(bytes(raw))), None)
+        raise MalformedRequest("The request body is not UTF-8.", param=name)
+    return fields
 
 
-def _check_text(body: bytes) -> None:
-    """Raise UnicodeDecodeError where ``body`` is not UTF-8: what passes as it came is decoded nowhere."""
-    if len(body) <= TEXT_LOOK:
-        body.decode()
-        return
-    decoder, pieces = UTF_8(), memoryview(body)
-    for start in range(0, len(body), TEXT_LOOK):
-        decoder.decode(pieces[start : start + TEXT_LOOK], final=start + TEXT_LOOK >= len(body))
+def _is_text(body: bytes) -> bool:
+    """Whether ``body`` is UTF-8: what passes as it came is decoded nowhere."""
+    try:
+        if len(body) <= TEXT_LOOK:
+            body.decode()
+            return True
+        decoder, pieces = UTF_8(), memoryview(body)
+        for start in range(0, len(body), TEXT_LOOK):
+            decoder.decode(pieces[start : start + TEXT_LOOK], final=start + TEXT_LOOK >= len(body))
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 UTF_8 = codecs.getincrementaldecoder("utf-8")

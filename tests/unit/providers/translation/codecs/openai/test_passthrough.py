@@ -252,8 +252,9 @@ def test_a_body_that_is_no_text_is_malformed_wherever_it_is_none(size):
     for good in ("é", "🙂" * 40, "\u2028"):
         assert passthrough.parse(begun + good.encode() + end).model == "m"
     for bad in (b"\xff", "🙂".encode()[:3], b"\xed\xa0\x80", "Grüße".encode("latin-1")):
-        with pytest.raises(MalformedRequest, match="utf-8"):
+        with pytest.raises(MalformedRequest, match="not UTF-8") as caught:
             passthrough.parse(begun + bad + end)
+        assert caught.value.param == "messages"
 
 
 def test_a_whole_answer_is_read_for_usage_and_error():
