@@ -1,7 +1,8 @@
 """The ASGI application: Channels' routers in front, the proxy and Django behind them.
 
 ``manage.py serve`` starts and stops the Runtime itself. ``uvicorn cliproxy_site.asgi:application`` does it
-through lifespan events, and plain ``daphne cliproxy_site.asgi:application`` through the first request.
+through lifespan events, and plain ``daphne cliproxy_site.asgi:application`` through the first request and the
+end of Twisted's reactor.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
     proxy = runtime.proxy
     if proxy is None:
         try:
-            proxy = await runtime.start()
+            proxy = await runtime.on_demand()
         except DatabaseError as error:
             await refuse(scope, send, error)
             return

@@ -18,6 +18,7 @@ from django.conf import settings
 
 from cliproxy_site.log_files import LogSwitch
 from cliproxy_site.logins import Logins
+from cliproxy_site.servers.plain_daphne import before_shutdown
 from management_api.config.watch import ConfigWatcher
 from oauth.runner import RUNNER
 from providers.upstream.client import UpstreamClient
@@ -64,6 +65,7 @@ class Runtime:
         self._responses: DatabaseResponses | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._starting: asyncio.Lock | None = None
+        self._is_announced = False
         self.proxy: ProxyApplication | None = None
 
     @property
@@ -82,9 +84,17 @@ class Runtime:
                 self.proxy = await self._start()
         return self.proxy
 
+    async def on_demand(self) -> ProxyApplication:
+        """As ``start``, for the requests of a server that announces neither its start nor its stop."""
+        proxy = await self.start()
+        if not self._is_announced:
+            self._is_announced = True
+            before_shutdown(self.stop)
+        return proxy
+
     async def parts(self) -> Gateway:
         """What the proxy is made of, started if need be. Raises as ``start``."""
-        return (await self.start()).gateway
+        return (self.proxy or await self.on_demand()).gateway
 
     async def _start(self) -> ProxyApplication:
         proxy = await self._build()
