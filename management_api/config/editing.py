@@ -21,6 +21,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import AliasEvent
 
 from management_api.config import document, schema
 from management_api.config.problems import ConfigRefused
@@ -153,10 +154,26 @@ def _without_tail(lines: list[str]) -> tuple[str, str]:
 
 
 def _same(text: str, data: CommentedMap) -> bool:
+    """Whether ``text`` says ``data``, with every anchor where it was: a key that is rendered by itself brings
+    those that it only uses along."""
     try:
-        return bool(_load(text) == data)
+        return not _repeats_anchor(text) and bool(_load(text) == data)
     except ConfigRefused:
         return False
+
+
+def _repeats_anchor(text: str) -> bool:
+    if "&" not in text:
+        return False
+    try:
+        found = [event.anchor for event in YAML(typ="rt", pure=True).parse(text) if _has_anchor(event)]
+    except YAMLError:
+        return True
+    return len(found) > len(set(found))
+
+
+def _has_anchor(event: Any) -> bool:
+    return not isinstance(event, AliasEvent) and getattr(event, "anchor", None) is not None
 
 
 class _Sections:

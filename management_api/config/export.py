@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from enum import StrEnum
 from typing import Any
 
@@ -311,7 +311,7 @@ def _rules_of(provider: Provider, credential: Credential | None) -> Yaml:
     found = {
         "options": row.options,
         "model_features": {name: features_of(one) for name, one in row.model_features.items()},
-        "aliases": list(aliases_of(ModelAlias.objects.filter(provider=provider, credential=credential))),
+        "aliases": list(aliases_of(_aliases(provider, credential))),
         "excluded_models": [
             exclusion.pattern
             for exclusion in ModelExclusion.objects.filter(provider=provider, credential=credential)
@@ -338,8 +338,13 @@ def channel_maps() -> Yaml:
     return {"oauth-model-alias": aliases, "oauth-excluded-models": patterns}
 
 
-def aliases_of(rows: models.QuerySet[ModelAlias]) -> Iterator[Yaml]:
-    for index, row in enumerate(rows.order_by("position", "id")):
+def _aliases(provider: Provider, credential: Credential | None) -> models.QuerySet[ModelAlias]:
+    return ModelAlias.objects.filter(provider=provider, credential=credential).order_by("position", "id")
+
+
+def aliases_of(rows: Iterable[ModelAlias]) -> Iterator[Yaml]:
+    """The aliases of one provider or credential, which come by position, as items of ``models``."""
+    for index, row in enumerate(rows):
         options = row.options
         extra = {
             "display-name": row.display_name,

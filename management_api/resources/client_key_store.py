@@ -131,6 +131,8 @@ def _change_file(path: Path, edit: Edit) -> None:
 def _put(values: MutableMapping[str, Any], nodes: list[document.Node], slots: list[Slot]) -> None:
     """The list in place, so that comments stay beside the keys that stay."""
     held = values.get(KEY)
+    if slots == [Slot(source=at) for at in range(len(nodes))]:
+        return
     kept = {slot.source: slot for slot in slots if slot.source is not None}
     if not isinstance(held, list) or len(held) != len(nodes) or list(kept) != sorted(kept):
         # Blank items, keys of the old block, or another order: written anew.

@@ -92,23 +92,25 @@ def _normalized(kind: ObjectList, listed: list[Values]) -> list[Values]:
 
 
 def _cleaned(kind: ObjectList, item: Values) -> Values:
-    """An entry without what only answers have, without nulls, and without blanks around texts."""
-    found = {name: value for name, value in item.items() if value is not None and name != HANDLE}
+    """An entry without what only answers have, and without blanks around texts."""
+    found = dict(item)
     for name in _TRIMMED:
         if isinstance(found.get(name), str):
             found[name] = found[name].strip()
     for name in kind.never:
         found.pop(name, None)
-    if kind.is_by_name and isinstance(found.get(KEY_ENTRIES), list):
-        found[KEY_ENTRIES] = [
-            {name: value for name, value in one.items() if value is not None and name != HANDLE}
-            if isinstance(one, dict)
-            else one
-            for one in found[KEY_ENTRIES]
-        ]
+    return tidied(found)
+
+
+def tidied(values: Values) -> Values:
+    """An entry without the fields that say nothing."""
+    found = {name: value for name, value in values.items() if value not in (None, "", [], {})}
+    found.pop(HANDLE, None)
     if found.get("disabled") is False:
         del found["disabled"]
-    return {name: value for name, value in found.items() if value not in ("", [], {})}
+    if isinstance(found.get(KEY_ENTRIES), list):
+        found[KEY_ENTRIES] = [tidied(one) if isinstance(one, dict) else one for one in found[KEY_ENTRIES]]
+    return found
 
 
 def _check_weights(place: str, item: Values) -> None:

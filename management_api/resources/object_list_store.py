@@ -14,7 +14,7 @@ from management_api.config.problems import Findings
 from management_api.resources import masking, provider_rows
 from management_api.resources.amending import amended, plain
 from management_api.resources.nodes import plain as as_written
-from management_api.resources.object_list import HANDLE, KEY_ENTRIES, Entry, Held, Values
+from management_api.resources.object_list import HANDLE, KEY_ENTRIES, Entry, Held, Values, tidied
 from management_api.resources.object_list_kinds import ObjectList
 from management_api.resources.writing import change_file, config_path, read_file
 
@@ -96,7 +96,7 @@ def uniform(values: Values) -> Values:
         found["models"] = [
             one if isinstance(one, dict) else {"name": str(one)} for one in found["models"] if one
         ]
-    return found
+    return tidied(found)
 
 
 def _change_file(path: Path, kind: ObjectList, edit: Edit) -> None:
@@ -114,27 +114,37 @@ def _put(
 ) -> None:
     """The list in place: an entry that says what it said is not touched, one that goes on is amended."""
     held = values.get(name)
+    if not held and not wanted:
+        return
     if not isinstance(held, list) or not wanted:
         values[name] = [entry.values for entry in wanted]
         return
+    untouched = {
+        entry.source: plain(held[entry.source])
+        for entry in wanted
+        if entry.source is not None and before.get(entry.source) == entry.values
+    }
     items: dict[int, Any] = {}
     for entry in wanted:
-        if entry.source is not None and entry.source < len(held):
+        if entry.source is not None:
             item = held[entry.source]
-            is_same = before.get(entry.source) == entry.values
-            items[entry.source] = item if is_same else amended(item, entry.values)
+            items[entry.source] = item if entry.source in untouched else amended(item, entry.values)
+    if any(
+        plain(items[entry.source]) != untouched.get(entry.source, entry.values)
+        for entry in wanted
+        if entry.source is not None
+    ):  # an anchor that entries share: write it out
+        values[name] = [entry.values for entry in wanted]
+        return
     order = list(items)
     if order != sorted(order):
-        values[name] = [items.get(-1 if e.source is None else e.source, e.values) for e in wanted]
-    else:
-        for index in reversed(range(len(held))):
-            if index in items:
-                held[index] = items[index]
-            else:
-                del held[index]
-        for at, entry in enumerate(wanted):
-            if entry.source not in items:
-                held.insert(at, entry.values)
-    said = [uniform(one) for one in plain(values[name]) if isinstance(one, dict)]
-    if said != [entry.values for entry in wanted]:  # an anchor that entries share: write it out
-        values[name] = [entry.values for entry in wanted]
+        values[name] = [e.values if e.source is None else items[e.source] for e in wanted]
+        return
+    for index in reversed(range(len(held))):
+        if index in items:
+            held[index] = items[index]
+        else:
+            del held[index]
+    for at, entry in enumerate(wanted):
+        if entry.source is None:
+            held.insert(at, entry.values)

@@ -8,7 +8,8 @@ an own cooling ladder, the health) stays, and a row whose key changes is still t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django.utils import timezone
@@ -51,7 +52,7 @@ def change(kind: ObjectList, edit: Callable[[Held], list[Entry]]) -> None:
         if kind.is_by_name:
             _store_providers(rows, old, new, before, after)
         else:
-            _store_credentials(_BLOCKS[kind.name], rows, new, before, after)
+            _store_credentials(_BLOCKS[kind.name], rows, old, new, before, after)
 
 
 def listed() -> set[str]:
@@ -72,21 +73,52 @@ def listed() -> set[str]:
 def _rendered(kind: ObjectList) -> list[tuple[Entry, Any]]:
     """Each entry with its row: a Credential, or a Provider for ``openai-compatibility``."""
     if kind.is_by_name:
-        providers = Provider.objects.filter(adapter=COMPATIBLE).exclude(base_url="").order_by("id")
-        return [(Entry(_provider(row), at), row) for at, row in enumerate(providers)]
+        found = Provider.objects.filter(adapter=COMPATIBLE).exclude(base_url="").order_by("id")
+        providers = list(found.prefetch_related("credentials"))
+        rules = _Rules(providers)
+        return [(Entry(_provider(row, rules), at), row) for at, row in enumerate(providers)]
     block = _BLOCKS[kind.name]
     rows = Credential.objects.filter(provider__key=block.key, provider__adapter=block.adapter)
-    keys = rows.exclude(kind="oauth").select_related("provider").order_by("id")
-    return [(Entry(_credential(row, block), at), row) for at, row in enumerate(keys)]
+    # One without key and address cannot be called, nor said in a block.
+    keys = rows.exclude(kind="oauth").exclude(kind="none", base_url="").select_related("provider")
+    credentials = list(keys.order_by("id"))
+    rules = _Rules({row.provider for row in credentials})
+    return [(Entry(_credential(row, block, rules), at), row) for at, row in enumerate(credentials)]
 
 
-def _credential(row: Credential, block: Block) -> Values:
+class _Rules:
+    """Aliases and exclusions of some providers and their credentials, read at once."""
+
+    def __init__(self, providers: Iterable[Provider]) -> None:
+        self._aliases: dict[Any, list[ModelAlias]] = defaultdict(list)
+        self._patterns: dict[Any, list[str]] = defaultdict(list)
+        given = list(providers)
+        for alias in ModelAlias.objects.filter(provider__in=given).order_by("position", "id"):
+            self._aliases[alias.provider_id, alias.credential_id].append(alias)
+        for exclusion in ModelExclusion.objects.filter(provider__in=given).order_by("id"):
+            self._patterns[exclusion.provider_id, exclusion.credential_id].append(exclusion.pattern)
+
+    def patterns(self, provider: Provider, credential: Credential | None) -> list[str]:
+        return self._patterns[provider.pk, credential and credential.pk]
+
+    def models(self, provider: Provider, credential: Credential | None) -> list[Values]:
+        features = (provider if credential is None else credential).model_features
+        found = []
+        for model in export.aliases_of(self._aliases[provider.pk, credential and credential.pk]):
+            known = features.get(model["name"], {})
+            switches = {"image": known.get("images"), "is-compat": known.get("is_compat")}
+            thinking = export.features_of({"thinking": known.get("thinking")}).get("thinking")
+            found.append(model | _said({**switches, "thinking": _said(thinking or {})}))
+        return found
+
+
+def _credential(row: Credential, block: Block, rules: _Rules) -> Values:
     said = {
         "api-key": secrets.reveal(row.secret_token),
         "base-url": row.base_url,
         **_shared(row),
-        "excluded-models": _patterns(row.provider, row),
-        "models": _models(row.provider, row),
+        "excluded-models": rules.patterns(row.provider, row),
+        "models": rules.models(row.provider, row),
     }
     for switch in (*block.switches, "legacy-completions"):
         if row.options.get(switch):
@@ -99,7 +131,7 @@ def _credential(row: Credential, block: Block) -> Values:
     }
 
 
-def _provider(row: Provider) -> Values:
+def _provider(row: Provider, rules: _Rules) -> Values:
     said = {
         "name": row.name or row.key,
         "base-url": row.base_url,
@@ -108,8 +140,8 @@ def _provider(row: Provider) -> Values:
         "models-endpoint": row.options.get("models-endpoint"),
         "speaks-responses": row.options.get("speaks-responses"),
         "support-prompt-cache-key": row.options.get("support-prompt-cache-key"),
-        "models": _models(row, None),
-        "excluded-models": _patterns(row, None),
+        "models": rules.models(row, None),
+        "excluded-models": rules.patterns(row, None),
     }
     keys = _keys(row)
     if any(key.kind == "api_key" for key in keys):
@@ -118,7 +150,7 @@ def _provider(row: Provider) -> Values:
 
 
 def _keys(row: Provider) -> list[Credential]:
-    return list(row.credentials.exclude(kind="oauth").order_by("id"))
+    return [key for key in sorted(row.credentials.all(), key=lambda key: key.pk) if key.kind != "oauth"]
 
 
 def _key_entry(row: Credential) -> Values:
@@ -155,29 +187,13 @@ def _said(values: Values) -> Values:
     return {name: value for name, value in values.items() if value or (name in spoken and value is not None)}
 
 
-def _patterns(provider: Provider, credential: Credential | None) -> list[str]:
-    rows = ModelExclusion.objects.filter(provider=provider, credential=credential).order_by("id")
-    return [row.pattern for row in rows]
-
-
-def _models(provider: Provider, credential: Credential | None) -> list[Values]:
-    rows = ModelAlias.objects.filter(provider=provider, credential=credential)
-    features = (provider if credential is None else credential).model_features
-    found = []
-    for model in export.aliases_of(rows):
-        known = features.get(model["name"], {})
-        switches = {"image": known.get("images"), "is-compat": known.get("is_compat")}
-        thinking = export.features_of({"thinking": known.get("thinking")}).get("thinking")
-        found.append(model | _said({**switches, "thinking": _said(thinking or {})}))
-    return found
-
-
 # --- entries into rows ------------------------------------------------------------------------
 
 
 def _store_credentials(
     block: Block,
     rows: Sequence[Credential],
+    old: Sequence[Entry],
     new: Sequence[Entry],
     before: GatewayConfig,
     after: GatewayConfig,
@@ -197,7 +213,7 @@ def _store_credentials(
             source = new[at].source
             if source is None:
                 _create_credential(key, config, provider)
-            else:
+            elif new[at].values != old[source].values:
                 _update_credential(rows[source], old_keys.get(source), key, config)
 
 
@@ -227,7 +243,10 @@ def _store_providers(
             _delete_provider(row)
     taken = {key.lower() for key in Provider.objects.values_list("key", flat=True)}
     for config in after.providers:
-        source = new[_index(config.origin_key)[0]].source
+        entry = new[_index(config.origin_key)[0]]
+        source = entry.source
+        if source is not None and entry.values == old[source].values:
+            continue
         if source is None:
             key = free_key(slug(config.name), taken)
             taken.add(key)

@@ -3,7 +3,7 @@ else into the database. One change at a time, whole or not at all.
 
 A change of the file is an edit of its text that keeps comments and order, checked as a whole before it takes
 the old text's place, and applied here as the watcher would. What the database holds is changed in one
-transaction. Either way this process has it in force before the answer leaves, the others within a second.
+transaction. Either way it is in force when the answer leaves.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,8 @@ from routing.serving import live_of
 logger = logging.getLogger(__name__)
 
 LOCK_NAME = "config.lock"
+OTHERS_S = 0.1
+"""What other processes need, besides the interval in which they look, to take a change over."""
 
 
 def config_path() -> Path | None:
@@ -127,8 +130,11 @@ def refuse_rows_of_a_file(*rows: Owned | None) -> None:
 
 
 def announce(request: Request) -> None:
-    """Let this process take the change over at once; it is saved, so a busy one may do so a little later."""
+    """Let this process take the change over at once, and give the others the time that they need: who has the
+    answer finds the change in force everywhere. A busy process may be a little later; it is saved."""
     live = live_of(request._request)
     if live is not None:
         with contextlib.suppress(TimeoutError):
             live.look_again()
+    if settings.TOTALS_DIR is not None or settings.REDIS_URL:  # there are other processes
+        threading.Event().wait(settings.REFRESH_INTERVAL_S + OTHERS_S)

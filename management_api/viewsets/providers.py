@@ -5,27 +5,19 @@ It lies beside the hot path's ``GET /v1/providers…`` and asks for the manageme
 
 from __future__ import annotations
 
-import contextlib
-import threading
-
-from django.conf import settings
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from management_api.document import described
 from management_api.errors import ManagementError
+from management_api.resources.writing import announce
 from management_api.serializers.providers import Enabled, EnabledProvider
 from management_api.switching import switch_provider
 from management_api.viewsets.base import ManagementView, read_body
 from providers.models import Provider
 from routing.core.provider_names import find_provider
 from routing.provider_rows import provider_entries
-from routing.serving import live_of
-
-OTHERS_S = 0.1
-"""What other processes need, besides the interval in which they look, to take a change over: who has the
-answer finds it in force everywhere."""
 
 
 class ProviderEnabled(ManagementView):
@@ -45,12 +37,5 @@ class ProviderEnabled(ManagementView):
         if row is None:
             raise ManagementError(404, f"provider not found: {name}")
         switch_provider(row, enabled=wanted)
-        live = live_of(request._request)
-        if live is not None:
-            with contextlib.suppress(
-                TimeoutError
-            ):  # it is saved; a busy process takes it over a little later
-                live.look_again()
-        if settings.TOTALS_DIR is not None or settings.REDIS_URL:  # there are other processes
-            threading.Event().wait(settings.REFRESH_INTERVAL_S + OTHERS_S)
+        announce(request)
         return Response({"name": row.key, "enabled": wanted})

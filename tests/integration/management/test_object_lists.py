@@ -6,11 +6,13 @@ import json
 
 import pytest
 
+from management_api.config.startup import load_and_apply
+from management_api.resources.object_list_kinds import OBJECT_LISTS
 from providers import secrets
 from providers.models import Credential, Provider
 from routing import table
 from routing.models import ModelAlias
-from tests.integration.management.conftest import OK
+from tests.integration.management.conftest import KEY, OK
 from tests.integration.routing.makers import exclude, make_alias, make_credential, make_provider
 
 pytestmark = pytest.mark.django_db
@@ -290,3 +292,63 @@ def test_rows_of_a_file_that_is_not_here_are_left_alone(ask, team, settings):
     assert ask("put", "openai-compatibility", [])[0] == 409
     assert ask("delete", "claude-api-key?index=0")[0] == 409
     assert Credential.objects.filter(prefix="").count() == 4
+
+
+GROWN = """auth: {providers: [{name: default, api-keys: [old-client]}]}
+x-common: &common
+  headers: ~
+  excluded-models: []
+claude-api-key:
+  - <<: *common
+    api-key: 0123456789
+    priority: null # of no use
+  - {api-key: k2, models: [m, {name: n, alias: ""}]}
+openai-compatibility:
+  - name: one-api
+    base-url: "http://127.0.0.1:9/v1/"
+    disabled: false
+    api-keys: [k3, 'k4'] # as it was written once
+"""
+
+
+def test_a_file_that_grew_over_years_is_not_touched_without_need(ask, file):
+    path = file(GROWN)
+    before = path.read_bytes()
+    for kind in OBJECT_LISTS:
+        assert ask("put", kind.name, ask("get", kind.name)[1][kind.name]) == OK
+    assert ask("put", "api-keys", ask("get", "api-keys")[1]["api-keys"]) == OK
+    assert path.read_bytes() == before
+    assert ask("patch", "claude-api-key", {"match": "0123456789", "value": {"prefix": "p"}}) == OK
+    assert Credential.objects.get(prefix="p").fingerprint == secrets.fingerprint("0123456789")
+    assert ask("patch", "openai-compatibility", {"name": "one-api", "value": {"prefix": "q"}}) == OK
+    assert {secrets.reveal(row.secret_token) for row in Credential.objects.filter(provider__prefix="q")} == {
+        "k3",
+        "k4",
+    }
+
+
+IN_BRACKETS = "claude-api-key: [{api-key: k1}, {api-key: k2}]"
+
+
+@pytest.mark.parametrize("text", [IN_BRACKETS, f"{{{IN_BRACKETS}, debug: false}}"])
+def test_lists_in_brackets_are_edited_too(ask, keyring, text, tmp_path, settings):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    load_and_apply(path)
+    settings.CONFIG_FILE = str(path)
+    settings.MANAGEMENT_PASSWORD = KEY
+    assert ask("patch", "claude-api-key", {"index": 1, "value": {"prefix": "b"}}) == OK
+    assert ask("put", "debug", {"value": True}) == OK
+    assert ask("delete", "claude-api-key?index=0") == OK
+    assert [row.prefix for row in Credential.objects.all()] == ["b"]
+    assert "k1" not in path.read_text()
+
+
+def test_a_long_list_is_read_with_few_queries(ask, database, django_assert_max_num_queries):
+    provider = make_provider("claude", adapter="claude", base_url="")
+    for number in range(40):
+        make_credential(provider, f"sk-ant-{number:020}")
+    with django_assert_max_num_queries(12):
+        assert len(ask("get", "claude-api-key")[1]["claude-api-key"]) == 40
+    with django_assert_max_num_queries(25):
+        assert ask("patch", "claude-api-key", {"index": 7, "value": {"weight": 3}}) == OK

@@ -171,3 +171,23 @@ def test_a_file_that_cannot_be_replaced_is_written_in_place(tmp_path, monkeypatc
 def test_a_missing_file_is_said(tmp_path):
     with pytest.raises(ConfigRefused, match="does not exist"):
         editing.edit(tmp_path / "none.yaml", lambda values: None)
+
+
+def test_a_key_that_uses_an_anchor_of_another_does_not_define_it_again():
+    text = (
+        "x-common: &common {proxy-url: none} # for all\n"
+        "claude-api-key:\n"
+        "  - <<: *common\n"
+        "    api-key: k1 # one\n"
+        "  - <<: *common\n"
+        "    api-key: k2\n"
+    )
+
+    def change(values):
+        values["claude-api-key"][0]["api-key"] = "k3"
+
+    result = changed(change, text)
+    assert result.count("&common") == 1
+    assert result.count("<<: *common") == 2
+    assert "api-key: k3 # one" in result
+    assert "# for all" in result
