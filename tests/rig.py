@@ -128,6 +128,7 @@ class ScriptedUpstream:
         self.calls: list[tuple[str, str]] = []
         """(key, model) of every call, in order."""
         self.bodies: list[dict[str, Any]] = []
+        self.answers: list[_Said] = []
 
     async def send(
         self,
@@ -163,7 +164,8 @@ class ScriptedUpstream:
             answer = Says(answer, b"" if answer == OK else error(f"status {answer}"))
         if answer.status == OK and not answer.body and not answer.pieces and not answer.breaks:
             answer = Says(pieces=(chunk("Hello", "stop"), DONE)) if is_stream else Says(body=chat())
-        return _Said(answer)
+        self.answers.append(_Said(answer))
+        return self.answers[-1]
 
     async def connect(
         self, url: URL, headers: tuple[tuple[str, str], ...], protocols: tuple[str, ...]
@@ -250,7 +252,7 @@ class Rig:
             random=lambda: self.dice,
             body_limit=10_000_000,
         )
-        self._application = ProxyApplication(self.gateway)
+        self.application = ProxyApplication(self.gateway)
 
     async def _sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
@@ -346,7 +348,7 @@ class Rig:
         async def send(message: Any) -> None:
             sent.append(dict(message))
 
-        await self._application(scope, receive, send)
+        await self.application(scope, receive, send)
         head = sent[0]
         return Reply(
             status=head["status"],
