@@ -52,7 +52,8 @@ ADAPTER_OF_TYPE = {
     "github-copilot": "github-copilot",
     "custom": CUSTOM,
 }
-"""A type that is not here is a server that speaks OpenAI's protocol at its ``endpoint``."""
+"""The words of the configuration's own document. Any other adapter goes by its key; a type that is none is a
+server that speaks OpenAI's protocol at its ``endpoint``."""
 KEY_OF_NAME = {"copilot": "github-copilot"}
 """One provider under two names; the key is that of its login."""
 AUTH_TYPES = ("api_key", "oauth_device_flow")
