@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from cliproxy_site.servers.until_close import UntilCloseProtocol
 
 STATUS_LINE = b"HTTP/1."
 
 
-class OneWriteProtocol(HttpToolsProtocol):
+class OneWriteProtocol(UntilCloseProtocol):
     """For one connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it

@@ -158,8 +158,20 @@ def test_a_client_of_http_1_0_gets_the_end_by_close(serve, server):
     running = serve(server)
     with running.connect() as connection:
         connection.sendall(b"GET /ticks?count=1&pause_ms=1 HTTP/1.0\r\n\r\n")
-        answer = read_all(connection).lower()
-    assert b"end\n" in answer
+        head, _, body = read_all(connection).lower().partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head
+    assert b"connection: close" in head
+    assert body.startswith(b"tick")
+    assert body.endswith(b"end\n")
+
+
+def test_a_client_of_http_1_0_is_told_a_known_length(serve, server):
+    running = serve(server)
+    with running.connect() as connection:
+        connection.sendall(b"GET /state HTTP/1.0\r\n\r\n")
+        head, _, body = read_all(connection).partition(b"\r\n\r\n")
+    assert b"200" in head.splitlines()[0]
+    assert b"sent" in body
 
 
 @pytest.mark.parametrize(
