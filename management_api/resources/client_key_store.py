@@ -17,6 +17,7 @@ from management_api.resources.writing import (
     change_file,
     config_path,
     one_transaction,
+    read_block,
     read_file,
     refuse_rows_of_a_file,
 )
@@ -58,6 +59,7 @@ def _change_rows(edit: Edit) -> None:
     with one_transaction():
         rows = _rows()
         slots = edit(_of_rows(rows))
+        read_block(KEY, [slot.key for slot in slots if slot.key])  # what no file could say is no key
         kept = {slot.source for slot in slots}
         for index, row in enumerate(rows):
             if index not in kept:

@@ -117,6 +117,13 @@ def test_a_key_that_reads_like_a_number_stays_a_text(ask, file):
     assert "0456" in path.read_text()
 
 
+@pytest.mark.parametrize("key", ["two\nlines", "nul\0", "sk-abc…wxyz"])
+def test_what_no_file_could_say_is_no_key(ask, database, key):
+    status, body = ask("put", "api-keys", ["k1", key])
+    assert (status, body["error"]) == (400, "invalid body")
+    assert held() == set()
+
+
 @pytest.mark.parametrize("key", ["${HOME}", "sk-abc…wxyz", "two\nlines"])
 def test_what_cannot_be_a_key_changes_nothing(ask, listed, key):
     before = listed.read_bytes()
