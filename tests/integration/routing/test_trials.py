@@ -650,3 +650,18 @@ async def test_a_redirect_is_told_as_one_and_a_status_that_does_not_exist_as_500
     assert reply.status == 502
     assert "redirect (302)" in reply.error["message"]
     assert (await rig.ask()).status == 500
+
+
+# --- what comes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("named", ["text/event-stream", "Text/Event-Stream; Charset=UTF-8"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_stream_is_told_by_its_media_type_in_any_case(named, stream):
+    rig = rig_of()
+    pieces = (chunk("Hel"), chunk("lo", "stop"), DONE)
+    rig.script("A", Says(pieces=pieces, headers={"content-type": named}))
+    answer = await rig.ask(stream=stream)
+    assert answer.status == 200
+    if not stream:
+        assert answer.json["choices"][0]["message"]["content"] == "Hello"

@@ -262,3 +262,67 @@ async def test_a_compressed_answer_is_read_though_none_was_asked_for():
         await answer.close()
         await client.close()
         await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("lines", "media_type"),
+    [
+        (b"Content-Type: text/Plain; a=b\r\n", "text/Plain; a=b"),
+        (b"CONTENT-TYPE: text/html\r\ncontent-type: text/event-stream\r\n", "text/event-stream"),
+        (b"content-type:\r\n", ""),
+        (b"x-content-type: a\r\ncontent-typf: b\r\n", ""),
+        (b"", ""),
+    ],
+)
+async def test_the_media_type_is_the_last_that_was_named(client, lines, media_type):
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n" + lines + b"content-length: 0\r\n\r\n")
+        await writer.drain()
+        await reader.read()
+
+    async with listening(serve) as port:
+        request = UpstreamRequest(method="POST", url=f"http://127.0.0.1:{port}/", headers=(), body=b"")
+        response = await client.open(request, proxy_url="direct")
+        assert response.media_type == response.headers.get("content-type", "") == media_type
+        assert await response.read() == b""
+        await response.close()
+
+
+ENDINGS = [
+    b"",
+    b"nonsense\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\ncontent-le",
+    b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc",
+    b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n",
+    b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    b"HTTP/1.1 204 Nothing\r\n\r\n",
+    b"HTTP/1.0 200 OK\r\n\r\nuntil the end",
+]
+
+
+@pytest.mark.parametrize("said", ENDINGS)
+async def test_whatever_was_said_and_whenever_it_was_given_up_nothing_is_held(client, said):
+    """Of the limits that are watched, of the connections and of what counts the users of a pool."""
+
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        for byte in said:
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0)
+
+    async def give_up_after(steps, port):
+        task = asyncio.create_task(fetch(client, f"http://127.0.0.1:{port}/"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled() or task.exception() is None or isinstance(task.exception(), UpstreamError)
+
+    async with listening(serve) as port:
+        for steps in range(0, 60, 3):
+            await give_up_after(steps, port)
+    (transport,) = client._pools._transports.values()
+    assert not client._deadlines._running
+    assert transport._users == 0
+    assert not transport._connector._acquired
