@@ -15,6 +15,7 @@ import msgspec
 from providers.adapters.base import NO_CREDITS, Operation
 from providers.adapters.registry import adapter_for
 from providers.errors import GatewayError, NoCandidate, UpstreamError, UpstreamRefused
+from providers.translation.model import Usage
 from providers.translation.passthrough import ParsedBody
 from providers.translation.registry import PASSTHROUGHS
 from providers.values import Format
@@ -39,6 +40,7 @@ from routing.proxy.presence import Presence
 from routing.proxy.record import Record
 from routing.proxy.searching import SearchingAttempt, runs_search
 from routing.proxy.trials import Trials
+from routing.proxy.usage_so_far import usage_so_far
 from routing.proxy.wire import (
     JSON,
     Headers,
@@ -410,6 +412,7 @@ class Exchange:
         if keepalive_s and delivery.content_type.startswith(EVENTS):
             sign = BLANK if self._dialect is Format.GEMINI else COMMENT
             pieces = with_comments(pieces, keepalive_s, sign)
+        first, sent = b"", 0
         try:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             try:
@@ -422,10 +425,11 @@ class Exchange:
                         self._finish(200, "cut" if delivery.has_failed else "ok")
                         await send({"type": "http.response.body", "body": piece})
                     else:
+                        first, sent = first or piece, sent + len(piece)
                         await send({"type": "http.response.body", "body": piece, "more_body": True})
             except UpstreamError as error:
                 await delivery.close()
-                record.usage = delivery.usage
+                record.usage = self._usage_so_far(delivery, first, sent)
                 record.dropped += delivery.dropped
                 self._note_cut(error)
                 self._finish(200, "cut", error.code or "")
@@ -436,7 +440,13 @@ class Exchange:
                     await pieces.aclose()
                 await delivery.close()
             finally:
-                record.usage = delivery.usage or record.usage
+                if not record.is_written:  # the client left
+                    record.usage = self._usage_so_far(delivery, first, sent)
+
+    def _usage_so_far(self, delivery: Delivery, first: bytes, sent: int) -> Usage | None:
+        if delivery.is_final or self._wanted is None:
+            return delivery.usage
+        return usage_so_far(delivery.usage, self._wanted[0].raw, first, sent)
 
     def _note_cut(self, error: UpstreamError) -> None:
         """A stream broke after its first byte: the credential rests as after any failure."""

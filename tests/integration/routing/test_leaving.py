@@ -70,7 +70,7 @@ async def test_a_client_that_leaves_at_any_moment_leaves_nothing_behind(
     monkeypatch, adapter, fails_first, is_cancelled
 ):
     monkeypatch.setattr(presence, "GRACE_S", 0.0)
-    outcomes, is_over, steps = [], False, 0
+    outcomes, so_far, is_over, steps = [], [], False, 0
     while not is_over:
         rig = Rig()
         if fails_first:
@@ -88,9 +88,12 @@ async def test_a_client_that_leaves_at_any_moment_leaves_nothing_behind(
         assert len(rig.lines.written) == client.has_begun_to_read, steps
         assert asyncio.all_tasks() == {asyncio.current_task()}, steps
         outcomes += [(line.outcome, line.input_tokens) for line in rig.lines.written]
+        so_far += [line for line in rig.lines.written if line.attempts and "usage" in line.attempts[-1]]
         steps += 1
         assert steps < MOST_STEPS
     assert outcomes[0][0] == "client_gone"
     assert outcomes[-1][0] == "ok"
+    assert so_far, "what was used until then is guessed where it was not told"
+    assert all(line.input_tokens and line.attempts[-1]["usage"] == "estimated" for line in so_far)
     if adapter == "claude":
         assert ("client_gone", 7) in outcomes, "what was told until then is recorded"
